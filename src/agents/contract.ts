@@ -1,0 +1,439 @@
+import * as z from 'zod';
+import { event } from '../kernel/event.ts';
+import { operation } from '../kernel/operation.ts';
+
+const agentId = z.string().min(1).max(120).describe('The agent: its id, a unique beginning of it, or its name.');
+const name = z
+  .string()
+  .regex(/^[a-z0-9][a-z0-9._/-]{0,119}$/, 'Use lower-case letters, digits, dot, dash, underscore and slash.')
+  .describe('A name that no other agent has.');
+
+const timeoutMs = z
+  .int()
+  .min(100)
+  .max(7 * 24 * 3_600_000)
+  .describe('Wall time of one session.');
+const budgetUsd = z.number().positive().describe('Money that one session may use.');
+
+/** Bounds of one agent. */
+export const agentLimits = z.strictObject({ timeoutMs: timeoutMs.default(3_600_000), budgetUsd: budgetUsd.optional() });
+
+/** What can be set about an agent; without defaults, so that an update changes what it names and nothing else. */
+const settings = {
+  runtime: z.string().min(1).max(40).describe('The program it runs: command, claude, fake.'),
+  model: z.string().max(120).nullable(),
+  role: z.enum(['coordinator', 'worker', 'monitor', 'notifier', 'merger']),
+  capabilities: z.array(z.string().min(1).max(60)).max(50).describe('What it is good at.'),
+  maxConcurrentTasks: z.int().min(1).max(100),
+  env: z.record(z.string(), z.string()).describe('Environment variables of its process.'),
+  args: z.array(z.string()).max(50).describe('Further arguments for its program.'),
+  options: z.record(z.string(), z.unknown()).describe('Settings of its runtime: permissions, tools.'),
+  team: z.string().max(60).nullable(),
+  project: z.string().max(80).nullable(),
+};
+
+/** How an agent is run. The same fields everywhere: plan file, API, roster. */
+const configuration = {
+  runtime: settings.runtime,
+  model: settings.model.default(null),
+  role: settings.role.default('worker'),
+  capabilities: settings.capabilities.default([]),
+  maxConcurrentTasks: settings.maxConcurrentTasks.default(1),
+  limits: agentLimits.prefault({}),
+  env: settings.env.default({}),
+  args: settings.args.default([]),
+  options: settings.options.default({}),
+  team: settings.team.default(null),
+  project: settings.project.default(null),
+};
+const changes = {
+  name,
+  ...settings,
+  limits: z
+    .strictObject({
+      timeoutMs,
+      budgetUsd: budgetUsd.nullable().describe('Money that one session may use; null: no bound.'),
+    })
+    .partial(),
+};
+const configurationShape = z.strictObject(configuration);
+export type AgentConfiguration = z.output<typeof configurationShape>;
+
+/** Tokens and money of a session or an agent, killed runs included. */
+export const usage = z.strictObject({
+  inputTokens: z.int(),
+  outputTokens: z.int(),
+  cacheReadTokens: z.int(),
+  cacheWriteTokens: z.int(),
+  costUsd: z.number().nullable().describe('null: the program reports no price.'),
+});
+
+/** What one session of an agent is started with. */
+export const sessionRequest = z.strictObject({
+  prompt: z.string().max(1_000_000).nullable().default(null),
+  argv: z.array(z.string()).min(1).nullable().default(null).describe('A command, for the command runtime.'),
+  cwd: z.string().describe('The folder it works in.'),
+  env: z.record(z.string(), z.string()).default({}).describe('Added to the agent’s environment.'),
+  options: settings.options.default({}).describe('Settings of its runtime, over those of the agent.'),
+  resume: z.boolean().default(false).describe('Continue the agent’s last conversation, where the runtime can.'),
+  task: z.string().nullable().default(null),
+  workspace: z.string().nullable().default(null),
+  timeoutMs: z.int().nullable().default(null),
+  resultSchema: z.unknown().optional(),
+});
+export type SessionRequest = z.output<typeof sessionRequest>;
+
+/** What a session amounts to; see `Outcome` in `runtime.ts`. */
+export const outcome = z.discriminatedUnion('kind', [
+  z.strictObject({ kind: z.literal('succeeded'), result: z.string(), structured: z.unknown() }),
+  z.strictObject({
+    kind: z.literal('failed'),
+    reason: z.string(),
+    message: z.string(),
+    retry: z.boolean(),
+    retryAt: z.int().nullable(),
+  }),
+]);
+
+/** idle: can be started. starting, running, paused, stopping: has a session. removed: only its history remains. */
+export const agentState = z.enum(['idle', 'starting', 'running', 'paused', 'stopping', 'removed']);
+export type AgentState = z.output<typeof agentState>;
+
+/** One process of an agent. Its number is the agent's generation: an older generation can no longer report. */
+export const session = z.strictObject({
+  agent: z.string(),
+  generation: z.int(),
+  state: z.enum(['starting', 'running', 'ended']),
+  request: sessionRequest,
+  folder: z.string().describe('Where its output is kept.'),
+  pid: z.int().nullable(),
+  startTime: z.string().nullable(),
+  providerSession: z.string().nullable(),
+  offset: z.int().describe('Bytes of its output that were read.'),
+  lastAction: z.string().nullable(),
+  usage: usage.nullable(),
+  exit: z.string().nullable().describe('How its process ended.'),
+  outcome: outcome.nullable(),
+  requestedAt: z.int(),
+  startedAt: z.int().nullable(),
+  endedAt: z.int().nullable(),
+});
+export type Session = z.output<typeof session>;
+
+export const agent = z.strictObject({
+  id: z.string(),
+  name: z.string(),
+  ...configuration,
+  state: agentState,
+  since: z.int(),
+  reason: z.string().nullable().describe('What it waits for, or why it is in this state.'),
+  generation: z.int(),
+  session: session.nullable().describe('Its newest session.'),
+  usage: usage.describe('Of all its sessions.'),
+  createdAt: z.int(),
+});
+export type Agent = z.output<typeof agent>;
+
+const generation = z.int().describe('The session’s number; a report of an old one is refused.');
+const signal = z.enum(['stop', 'kill', 'interrupt', 'pause', 'resume']);
+export type Signal = z.output<typeof signal>;
+
+const observation = {
+  generation,
+  offset: z.int(),
+  providerSession: z.string().nullable(),
+  model: z.string().nullable(),
+  action: z.string().nullable(),
+  usage: usage.nullable(),
+  waiting: z.string().nullable(),
+};
+const ending = {
+  generation,
+  offset: z.int(),
+  exit: z.string().describe('How the process ended: `exit 0`, `SIGTERM`, `lost`, and what was special about it.'),
+  outcome,
+  usage: usage.nullable(),
+};
+
+/** The stream of each is the agent's id. */
+export const agentEvents = {
+  created: event('agent.created', z.strictObject({ name: z.string(), ...configuration })),
+  updated: event('agent.updated', z.strictObject({ name: z.string(), ...configuration })),
+  removed: event('agent.removed', z.strictObject({ reason: z.string() })),
+  /** A session is wanted; the runner starts it. `sessionId` is the uuid that the runtime may give to its program. */
+  requested: event(
+    'session.requested',
+    z.strictObject({
+      generation,
+      request: sessionRequest,
+      folder: z.string(),
+      sessionId: z.string(),
+      providerSession: z.string().nullable(),
+    }),
+  ),
+  started: event(
+    'session.started',
+    z.strictObject({ generation, pid: z.int(), startTime: z.string(), adopted: z.boolean() }),
+  ),
+  /** What the program reported: its own session id, an action, usage; with how far its output was read. */
+  observed: event('session.observed', z.strictObject(observation)),
+  /** Someone wants the process stopped, paused, … */
+  signalled: event('session.signalled', z.strictObject({ generation, signal, reason: z.string() })),
+  messaged: event('session.messaged', z.strictObject({ generation, message: z.string(), text: z.string() })),
+  ended: event('session.ended', z.strictObject(ending)),
+};
+
+const control = z.strictObject({ agent: agentId, reason: z.string().max(1_000).default('asked by a person') });
+const noSession = 'The agent has no running session.';
+
+export const agentOps = {
+  create: operation({
+    name: 'agent.create',
+    summary: 'Adds an agent to the roster; it runs when it is started or given a task.',
+    effect: 'write',
+    scope: 'agent:write',
+    input: z.strictObject({
+      name: name.optional().describe('A name that no other agent has; made up when left out.'),
+      ...configuration,
+    }),
+    output: agent,
+    route: 'POST /agents',
+    positional: ['runtime'],
+    refusals: { conflict: 'The name is taken.', invalid: 'The runtime is unknown.' },
+  }),
+  get: operation({
+    name: 'agent.get',
+    summary: 'Shows an agent and its newest session.',
+    effect: 'read',
+    scope: 'agent:read',
+    input: z.strictObject({ agent: agentId }),
+    output: agent,
+    route: 'GET /agents/:agent',
+    positional: ['agent'],
+  }),
+  list: operation({
+    name: 'agent.list',
+    summary: 'Lists agents, newest first.',
+    effect: 'read',
+    scope: 'agent:read',
+    input: z.strictObject({
+      state: z.array(agentState).optional(),
+      team: z.string().optional(),
+      project: z.string().optional(),
+      live: z.boolean().optional().describe('Only agents with a session that has not ended.'),
+      limit: z.int().min(1).max(1_000).default(100),
+      cursor: z.string().optional(),
+    }),
+    output: z.strictObject({ agents: z.array(agent), next: z.string().nullable() }),
+    route: 'GET /agents',
+  }),
+  sessions: operation({
+    name: 'agent.sessions',
+    summary: 'Lists the sessions of an agent, newest first.',
+    effect: 'read',
+    scope: 'agent:read',
+    input: z.strictObject({ agent: agentId, limit: z.int().min(1).max(1_000).default(100) }),
+    output: z.strictObject({ sessions: z.array(session) }),
+    route: 'GET /agents/:agent/sessions',
+    positional: ['agent'],
+  }),
+  update: operation({
+    name: 'agent.update',
+    summary: 'Changes an agent’s configuration; a running session keeps what it was started with.',
+    effect: 'write',
+    scope: 'agent:write',
+    input: z.strictObject({ agent: agentId, ...z.strictObject(changes).partial().shape }),
+    output: agent,
+    route: 'PATCH /agents/:agent',
+    positional: ['agent'],
+    refusals: { conflict: 'The name is taken, or the agent was removed.' },
+  }),
+  remove: operation({
+    name: 'agent.remove',
+    summary: 'Takes an agent off the roster; its sessions and their output remain.',
+    effect: 'destroy',
+    scope: 'agent:write',
+    input: control,
+    output: agent,
+    route: 'DELETE /agents/:agent',
+    positional: ['agent'],
+    refusals: { conflict: 'The agent has a running session: stop it first.' },
+  }),
+  start: operation({
+    name: 'agent.start',
+    summary: 'Starts a session of an agent with a prompt or a command.',
+    detail: 'Returns when the session is recorded; follow its events for the start itself.',
+    effect: 'write',
+    scope: 'agent:write',
+    input: z.strictObject({ agent: agentId, ...sessionRequest.shape }),
+    output: agent,
+    route: 'POST /agents/:agent/start',
+    positional: ['agent', 'prompt'],
+    refusals: {
+      conflict: 'It already has a session.',
+      invalid: 'Its runtime lacks what was asked for, which is named.',
+    },
+  }),
+  stop: operation({
+    name: 'agent.stop',
+    summary: 'Stops an agent’s session and every process of its tree; after ten seconds by force.',
+    effect: 'write',
+    scope: 'agent:write',
+    input: z.strictObject({ ...control.shape, force: z.boolean().default(false).describe('At once, with SIGKILL.') }),
+    output: agent,
+    route: 'POST /agents/:agent/stop',
+    positional: ['agent'],
+    refusals: { conflict: noSession },
+  }),
+  interrupt: operation({
+    name: 'agent.interrupt',
+    summary: 'Interrupts what an agent is doing; the session goes on where the runtime can.',
+    effect: 'write',
+    scope: 'agent:write',
+    input: control,
+    output: agent,
+    route: 'POST /agents/:agent/interrupt',
+    positional: ['agent'],
+    refusals: { conflict: noSession, invalid: 'Its runtime cannot be interrupted.' },
+  }),
+  pause: operation({
+    name: 'agent.pause',
+    summary: 'Freezes the processes of an agent; resume lets them go on.',
+    effect: 'write',
+    scope: 'agent:write',
+    input: control,
+    output: agent,
+    route: 'POST /agents/:agent/pause',
+    positional: ['agent'],
+    refusals: { conflict: noSession },
+  }),
+  resume: operation({
+    name: 'agent.resume',
+    summary: 'Lets a paused agent go on.',
+    effect: 'write',
+    scope: 'agent:write',
+    input: control,
+    output: agent,
+    route: 'POST /agents/:agent/resume',
+    positional: ['agent'],
+    refusals: { conflict: 'The agent is not paused.' },
+  }),
+  restart: operation({
+    name: 'agent.restart',
+    summary: 'Starts an agent again with its last request, continuing its conversation where the runtime can.',
+    effect: 'write',
+    scope: 'agent:write',
+    input: z.strictObject({ agent: agentId }),
+    output: agent,
+    route: 'POST /agents/:agent/restart',
+    positional: ['agent'],
+    refusals: { conflict: 'It still has a running session (stop it first), or never had one.' },
+  }),
+  send: operation({
+    name: 'agent.send',
+    summary: 'Sends a message to a running agent whose runtime takes messages while it works.',
+    effect: 'write',
+    scope: 'agent:write',
+    input: z.strictObject({ agent: agentId, text: z.string().min(1).max(100_000) }),
+    output: z.strictObject({ message: z.string() }),
+    route: 'POST /agents/:agent/send',
+    positional: ['agent', 'text'],
+    refusals: { conflict: noSession, invalid: 'Its runtime takes no messages.' },
+  }),
+  bulk: operation({
+    name: 'agent.bulk',
+    summary: 'Does one thing with many agents: of a team, of a project, or listed; says for each what came of it.',
+    effect: 'destroy',
+    scope: 'agent:write',
+    input: z.strictObject({
+      verb: z.enum(['stop', 'kill', 'pause', 'resume', 'remove', 'restart']),
+      agents: z.array(agentId).max(1_000).optional(),
+      team: z.string().optional(),
+      project: z.string().optional(),
+      reason: z.string().max(1_000).default('asked by a person'),
+    }),
+    output: z.strictObject({
+      done: z.array(z.string()),
+      refused: z.array(z.strictObject({ agent: z.string(), message: z.string() })),
+    }),
+    route: 'POST /agents/bulk',
+    positional: ['verb'],
+  }),
+  logs: operation({
+    name: 'agent.logs',
+    summary: 'Reads an agent’s output from a byte offset: as its runtime tells it, or raw.',
+    effect: 'read',
+    scope: 'agent:read',
+    input: z.strictObject({
+      agent: agentId,
+      generation: z.int().min(1).optional().describe('Which session; default: the newest.'),
+      after: z.int().min(0).default(0).describe('Byte offset to start from; `next` of the answer before.'),
+      limit: z.int().min(1).max(1_000_000).default(200_000).describe('Bytes to read at most.'),
+      raw: z.boolean().default(false),
+      stream: z.enum(['stdout', 'stderr']).default('stdout'),
+    }),
+    output: z.strictObject({
+      text: z.string(),
+      next: z.int(),
+      ended: z.boolean().describe('The session has ended and all was read.'),
+    }),
+    route: 'GET /agents/:agent/logs',
+    positional: ['agent'],
+    refusals: { not_found: 'It has no such session.' },
+  }),
+  runtimes: operation({
+    name: 'runtime.list',
+    summary: 'Lists the runtimes: what each can do, and whether its program is usable on this machine.',
+    effect: 'read',
+    scope: 'agent:read',
+    input: z.strictObject({
+      probe: z.boolean().default(false).describe('Also start each program to see its version.'),
+    }),
+    output: z.strictObject({
+      runtimes: z.array(
+        z.strictObject({
+          name: z.string(),
+          summary: z.string(),
+          capabilities: z.record(z.string(), z.boolean()),
+          usable: z.boolean().nullable(),
+          version: z.string().nullable(),
+          fix: z.string().nullable(),
+        }),
+      ),
+    }),
+    route: 'GET /runtimes',
+  }),
+  reportStarted: operation({
+    name: 'session.started',
+    summary: 'Reports that a session’s process runs.',
+    effect: 'write',
+    scope: 'agent:run',
+    input: z.strictObject({ agent: agentId, generation, pid: z.int(), startTime: z.string(), adopted: z.boolean() }),
+    output: z.strictObject({}),
+    route: 'POST /sessions/started',
+    internal: true,
+    refusals: { conflict: 'The session is not the agent’s newest, or has ended.' },
+  }),
+  reportObserved: operation({
+    name: 'session.observed',
+    summary: 'Reports what a session’s program said about itself.',
+    effect: 'write',
+    scope: 'agent:run',
+    input: z.strictObject({ agent: agentId, ...observation }),
+    output: z.strictObject({}),
+    route: 'POST /sessions/observed',
+    internal: true,
+    refusals: { conflict: 'The session is not the agent’s newest, or has ended.' },
+  }),
+  reportEnded: operation({
+    name: 'session.ended',
+    summary: 'Reports that a session has ended and what it amounts to.',
+    effect: 'write',
+    scope: 'agent:run',
+    input: z.strictObject({ agent: agentId, ...ending }),
+    output: z.strictObject({}),
+    route: 'POST /sessions/ended',
+    internal: true,
+    refusals: { conflict: 'The session is not the agent’s newest.' },
+  }),
+} as const;

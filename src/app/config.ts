@@ -1,0 +1,78 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+import * as z from 'zod';
+import { invalid } from '../kernel/error.ts';
+
+const fileSchema = z.strictObject({
+  port: z.int().min(0).max(65_535).optional(),
+  limit: z.int().min(1).max(10_000).optional(),
+});
+
+/** All that a server is told: `config.json` in the home folder ← environment ← flags. */
+export interface Config {
+  /** Where everything is kept: log, transcripts, worktrees, reports. */
+  readonly home: string;
+  /** 0: any free port. */
+  readonly port: number;
+  /** How many tasks of runs may be worked on at once on this machine. */
+  readonly limit: number;
+}
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+function numberFrom(env: Environment, name: string): number | undefined {
+  const text = env[name];
+  if (text === undefined || text === '') return undefined;
+  const value = Number(text);
+  if (Number.isInteger(value)) return value;
+  throw invalid(`${name} is "${text}", not a whole number.`, { fix: `Set ${name} to a number, or unset it.` });
+}
+
+/** Where everything is kept when nobody says otherwise: `$MAOS_HOME`, else `~/.maos`. */
+export function homeFolder(env: Environment): string {
+  return env['MAOS_HOME'] === undefined || env['MAOS_HOME'] === '' ? join(homedir(), '.maos') : env['MAOS_HOME'];
+}
+
+/** Reads the configuration once. Refuses unknown fields and wrong values, naming the file. */
+export function readConfig(env: Environment, flags: { readonly port?: number } = {}): Config {
+  const home = homeFolder(env);
+  const file = join(home, 'config.json');
+  const stored = existsSync(file) ? parseFile(file) : {};
+  return {
+    home,
+    port: flags.port ?? numberFrom(env, 'MAOS_PORT') ?? stored.port ?? 0,
+    limit: numberFrom(env, 'MAOS_LIMIT') ?? stored.limit ?? 50,
+  };
+}
+
+function parseFile(file: string): z.output<typeof fileSchema> {
+  const fix = 'Correct the file; docs/configuration.md lists its fields.';
+  let json: unknown;
+  try {
+    json = JSON.parse(readFileSync(file, 'utf8'));
+  } catch (error) {
+    throw invalid(`${file} is not JSON: ${error instanceof Error ? error.message : String(error)}`, { fix });
+  }
+  const parsed = fileSchema.safeParse(json);
+  if (parsed.success) return parsed.data;
+  const issues = parsed.error.issues.map((issue) => ({ path: issue.path.join('.'), message: issue.message }));
+  throw invalid(`${file}: ${issues.map((issue) => `${issue.path} ${issue.message}`).join('; ')}`, { fix, issues });
+}
+
+/** The files and folders of a home folder. */
+export function placesIn(home: string) {
+  return {
+    database: join(home, 'maos.db'),
+    token: join(home, 'token'),
+    server: join(home, 'server.json'),
+    transcripts: join(home, 'transcripts'),
+    worktrees: join(home, 'worktrees'),
+    trash: join(home, 'trash'),
+    outputs: join(home, 'outputs'),
+    runs: join(home, 'runs'),
+    checks: join(home, 'checks'),
+    snapshots: join(home, 'snapshots'),
+    log: join(home, 'server.log'),
+  } as const;
+}

@@ -1,0 +1,111 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { get } from 'node:http';
+import { setTimeout as delay } from 'node:timers/promises';
+import * as z from 'zod';
+import type { Connect, Connection, RunningServer, Wanted } from '../cli/connection.ts';
+import { systemClock } from '../kernel/clock.ts';
+import { AppError } from '../kernel/error.ts';
+import type { LogRecord } from '../kernel/event.ts';
+import type { Operation, InputOf, OutputOf } from '../kernel/operation.ts';
+import { placesIn, readConfig } from './config.ts';
+
+const serverFile = z.object({ url: z.string(), pid: z.int() });
+
+/** How long another short command may hold the log before the caller is told that it is taken. */
+const patienceMs = 5_000;
+
+/** The server that answers on this home folder, or undefined. A file that a killed server left is not believed. */
+export async function findServer(home: string): Promise<RunningServer | undefined> {
+  const file = placesIn(home).server;
+  if (!existsSync(file)) return undefined;
+  const parsed = serverFile.safeParse(JSON.parse(readFileSync(file, 'utf8')));
+  if (!parsed.success || !isAlive(parsed.data.pid)) return undefined;
+  return (await answers(parsed.data.url)) ? parsed.data : undefined;
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return error instanceof Error && 'code' in error && error.code === 'EPERM';
+  }
+}
+
+function answers(url: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const request = get(`${url}/health`, { timeout: 2_000, agent: false }, (response) => {
+      response.resume();
+      resolve(response.statusCode === 200);
+    });
+    request.on('timeout', () => request.destroy());
+    request.on('error', () => resolve(false));
+  });
+}
+
+export interface ConnectOptions {
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  readonly version: string;
+}
+
+/** How the shell reaches MAOS: the server that runs, else one inside this process. */
+export function connector({ environment, version }: ConnectOptions): Connect {
+  return async ({ acts }) => {
+    const config = readConfig(environment);
+    const until = systemClock.now() + patienceMs;
+    for (;;) {
+      const running = await findServer(config.home);
+      if (running !== undefined) return remote(config.home, running);
+      try {
+        const { startServer } = await import('./server.ts');
+        const server = await startServer({ config, version, acts, listens: acts, environment });
+        return embedded(server);
+      } catch (error) {
+        // Another short command may be at work: it is gone in a moment.
+        const locked = error instanceof AppError && error.code === 'unavailable' && error.message.includes('Another MAOS');
+        if (!locked || systemClock.now() > until) throw error;
+        await delay(50);
+      }
+    }
+  };
+}
+
+async function remote(home: string, { url }: RunningServer): Promise<Connection> {
+  const [{ createClient }, { readToken }] = await Promise.all([import('../gateway/client.ts'), import('../auth/token.ts')]);
+  const client = createClient({ url, token: readToken(placesIn(home).token) });
+  return {
+    embedded: false,
+    call: (operation, input, extras) => client.call(operation, input, extras?.key === undefined ? {} : { key: extras.key }),
+    follow: (after, wanted, signal) => client.follow({ after, filter: filterOf(wanted), signal }),
+    close: async () => client.close(),
+  };
+}
+
+function filterOf({ streams, types }: Wanted): { streams?: string[]; types?: string[] } {
+  return { ...(streams === undefined ? {} : { streams: [...streams] }), ...(types === undefined ? {} : { types: [...types] }) };
+}
+
+async function embedded(server: Awaited<ReturnType<typeof import('./server.ts').startServer>>): Promise<Connection> {
+  const { matcher } = await import('../gateway/filter.ts');
+  const actor = { kind: 'user', id: 'local' } as const;
+  return {
+    embedded: true,
+    call: async <Op extends Operation>(operation: Op, input: InputOf<Op>, extras?: { readonly key?: string }): Promise<OutputOf<Op>> => {
+      const output = await server.registry.call(operation.name, input, { actor, ...(extras?.key === undefined ? {} : { key: extras.key }) });
+      // `Registry.call` has just parsed the output with this operation's schema.
+      // oxlint-disable-next-line typescript/consistent-type-assertions
+      return output as OutputOf<Op>;
+    },
+    follow: (after, wanted, signal) => followEmbedded(server, after, matcher(filterOf(wanted)), signal),
+    close: () => server.close(),
+  };
+}
+
+async function* followEmbedded(
+  server: { readonly engine: { readonly feed: { follow(options: { after: number; signal: AbortSignal }): AsyncGenerator<LogRecord> } } },
+  after: number,
+  fits: (record: LogRecord) => boolean,
+  signal: AbortSignal,
+): AsyncGenerator<LogRecord> {
+  for await (const record of server.engine.feed.follow({ after, signal })) if (fits(record)) yield record;
+}

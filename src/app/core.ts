@@ -1,0 +1,55 @@
+/** The core thread: opens the log, rebuilds what views need it, and carries out commands until it is told to close. */
+import { parentPort, workerData } from 'node:worker_threads';
+import * as z from 'zod';
+import type { Capabilities } from '../agents/runtime.ts';
+import { systemClock } from '../kernel/clock.ts';
+import { newId } from '../kernel/id.ts';
+import { refuseCore, serveCore } from '../log/core.ts';
+import { Pipeline } from '../log/pipeline.ts';
+import { SqliteLog } from '../log/sqlite.ts';
+import { Views } from '../log/views.ts';
+import { allViews, pureHandlers } from './rooms.ts';
+
+const capabilities: z.ZodType<Capabilities> = z.strictObject({
+  prompt: z.boolean(),
+  steer: z.boolean(),
+  interrupt: z.boolean(),
+  resume: z.boolean(),
+  usage: z.boolean(),
+  structuredOutput: z.boolean(),
+  conflicts: z.boolean(),
+});
+
+const dataSchema = z.strictObject({
+  database: z.string(),
+  transcripts: z.string(),
+  capabilities: z.array(z.tuple([z.string(), capabilities])),
+  /** Milliseconds that each commit is held up, to measure a slow disk. */
+  slowDiskMs: z.number(),
+});
+
+/** What the core thread is started with. */
+export type CoreData = z.input<typeof dataSchema>;
+
+function slowDisk(ms: number): { beforeCommit?: () => void } {
+  if (ms === 0) return {};
+  const never = new Int32Array(new SharedArrayBuffer(4));
+  return { beforeCommit: () => void Atomics.wait(never, 0, 0, ms) };
+}
+
+function open(): void {
+  if (parentPort === null) throw new Error('The core runs in a thread of its own.');
+  try {
+    const { database, slowDiskMs, ...rooms } = dataSchema.parse(workerData);
+    const log = new SqliteLog(database);
+    const views = new Views(allViews);
+    const rebuilt = views.prepare(log.database);
+    const now = (): number => systemClock.now();
+    const pipeline = new Pipeline({ log, views, handlers: pureHandlers(rooms), now, newId, ...slowDisk(slowDiskMs) });
+    serveCore(parentPort, pipeline, log, rebuilt);
+  } catch (error) {
+    refuseCore(parentPort, error);
+  }
+}
+
+open();

@@ -1,0 +1,45 @@
+import { extname } from 'node:path';
+import { Worker } from 'node:worker_threads';
+import { systemClock } from '../kernel/clock.ts';
+import type { Scope } from '../kernel/scope.ts';
+import { CoreClient } from '../log/core.ts';
+import type { Database } from '../log/database.ts';
+import { Feed } from '../log/feed.ts';
+import { openReader } from '../log/open.ts';
+import { runtimes } from '../runtimes/catalog.ts';
+import type { CoreData } from './core.ts';
+import type { placesIn } from './config.ts';
+
+/** The core thread, and the main thread's view of what it commits. */
+export interface Engine {
+  readonly core: CoreClient;
+  readonly reader: Database;
+  readonly feed: Feed;
+}
+
+/** What each runtime can do, as plain data. */
+export const capabilities = [...runtimes.values()].map((runtime) => [runtime.name, { ...runtime.capabilities }] as const);
+
+/** Starts the core thread on a home folder; refuses with the log's own words when it cannot be opened. */
+export async function startEngine(places: ReturnType<typeof placesIn>, scope: Scope): Promise<Engine> {
+  const slow = Number(process.env['MAOS_SLOW_DISK_MS'] ?? 0);
+  const data: CoreData = {
+    database: places.database,
+    transcripts: places.transcripts,
+    capabilities: capabilities.map(([name, can]) => [name, can]),
+    slowDiskMs: Number.isFinite(slow) ? slow : 0,
+  };
+  // The compiler rewrites imports but not this name, so the extension follows the file that is running.
+  const entry = new URL(`./core${extname(import.meta.url)}`, import.meta.url);
+  const worker = new Worker(entry, { workerData: data });
+  let feed: Feed | undefined;
+  const { client } = await CoreClient.connect(worker, (head) => feed?.advance(head));
+  scope.defer(() => client.close());
+  const reader = openReader(places.database);
+  scope.defer(() => reader.close());
+  feed = new Feed(reader);
+  return { core: client, reader, feed };
+}
+
+/** Milliseconds since the epoch, as every part of the server sees them. */
+export const now = (): number => systemClock.now();

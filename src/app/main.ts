@@ -1,0 +1,52 @@
+import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import * as z from 'zod';
+import { runCli } from '../cli/cli.ts';
+import type { ServerPort } from '../cli/connection.ts';
+import { systemClock } from '../kernel/clock.ts';
+import { homeFolder, placesIn, readConfig } from './config.ts';
+import { connector, findServer } from './connect.ts';
+
+const manifest = new URL('../../package.json', import.meta.url);
+const { version } = z.object({ version: z.string() }).parse(JSON.parse(readFileSync(manifest, 'utf8')));
+const environment = process.env;
+const home = homeFolder(environment);
+
+const server: ServerPort = {
+  home,
+  program: [process.execPath, ...process.execArgv, fileURLToPath(new URL('../../bin/maos.js', import.meta.url))],
+  running: () => findServer(home),
+  serve: async ({ port, ready }) => {
+    const { startServer } = await import('./server.ts');
+    const config = readConfig(environment, port === undefined ? {} : { port });
+    const started = await startServer({ config, version, acts: true, listens: true, environment });
+    const stopped = new Promise<void>((resolve) => {
+      for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => resolve());
+    });
+    if (started.url !== null) ready({ url: started.url, pid: process.pid });
+    await stopped;
+    await started.close();
+  },
+  restore: async (snapshot) => {
+    const { restoreSnapshot } = await import('../log/restore.ts');
+    const { kept } = await restoreSnapshot(snapshot, placesIn(home).database);
+    return { kept: kept ?? null };
+  },
+};
+
+process.exitCode = await runCli({
+  argv: process.argv.slice(2),
+  stdout: process.stdout,
+  stderr: process.stderr,
+  env: environment,
+  cwd: process.cwd(),
+  version,
+  clock: systemClock,
+  connect: connector({ environment, version }),
+  server,
+  onInterrupt: (listener) => {
+    process.on('SIGINT', listener);
+    return () => process.off('SIGINT', listener);
+  },
+  exit: (code) => process.exit(code),
+});

@@ -1,0 +1,43 @@
+import type { Capabilities } from '../agents/runtime.ts';
+import { agentHandlers } from '../agents/service.ts';
+import { agentView } from '../agents/views.ts';
+import type { Handler, View } from '../kernel/handler.ts';
+import { idempotencyView } from '../log/idempotency.ts';
+import { projectHandlers } from '../projects/service.ts';
+import { projectView } from '../projects/views.ts';
+import { Leases } from '../tasks/leases.ts';
+import { taskHandlers } from '../tasks/service.ts';
+import { taskView } from '../tasks/views.ts';
+import { watchView } from '../watch/views.ts';
+import { runHandlers } from '../workflows/service.ts';
+import { runView } from '../workflows/views.ts';
+import { workspaceHandlers } from '../workspaces/service.ts';
+import { workspaceView } from '../workspaces/views.ts';
+
+/** What the commands of all rooms need; plain data, so that it can be handed to the core thread. */
+export interface RoomOptions {
+  readonly capabilities: readonly (readonly [string, Capabilities])[];
+  readonly transcripts: string;
+}
+
+/** The tables of all rooms, in the order in which an event reaches them. */
+export const allViews: readonly View[] = [
+  idempotencyView,
+  projectView,
+  workspaceView,
+  agentView,
+  taskView,
+  runView,
+  watchView,
+];
+
+/** Commands and queries of all rooms: everything that needs nothing but the log and the views. */
+export function pureHandlers(options: RoomOptions): readonly Handler[] {
+  return [
+    ...projectHandlers,
+    ...workspaceHandlers,
+    ...agentHandlers({ runtimes: new Map(options.capabilities), transcripts: options.transcripts }),
+    ...taskHandlers({ leases: new Leases() }),
+    ...runHandlers,
+  ];
+}

@@ -1,0 +1,42 @@
+import { watchOps } from '../../watch/contract.ts';
+import type { Flag } from '../argv.ts';
+import { connected, exits, printJson, type Command } from '../command.ts';
+import { count, money } from '../moment.ts';
+import { tableLines, type Column } from '../table.ts';
+import { oneLine } from '../text.ts';
+
+const flags: readonly Flag[] = [
+  { key: 'by', kind: 'choice', choices: ['run', 'agent', 'model'], default: 'run', describe: 'What a row is.' },
+  { key: 'run', kind: 'text', describe: 'Only this run.' },
+  { key: 'json', kind: 'boolean', describe: 'Print the rows as JSON.' },
+];
+
+const side = 'right' as const;
+const numbers: readonly Column[] = ['COST', 'INPUT', 'OUTPUT', 'CACHE READ', 'CACHE WRITE'].map((title) => ({
+  title,
+  side,
+}));
+const kinds = ['run', 'agent', 'model'] as const;
+
+export const costCommand: Command = {
+  grammar: { positionals: [], flags },
+  detail: 'Killed sessions count. A plus sign means that some sessions reported no price: it cost at least that much.',
+  run: async (shell, args) =>
+    connected(shell, { acts: false }, async (connection) => {
+      const { out } = shell;
+      const by = kinds.find((kind) => kind === args.text('by')) ?? 'run';
+      const run = args.text('run');
+      const { rows } = await connection.call(watchOps.cost, { by, ...(run === undefined ? {} : { run }) });
+      if (args.is('json')) printJson(out, rows);
+      else if (rows.length === 0) out.lines(['Nothing was spent.']);
+      else {
+        const cells = rows.map((row) => [
+          oneLine(row.name),
+          `${money(row.costUsd)}${row.unpriced ? '+' : ''}`,
+          ...[row.inputTokens, row.outputTokens, row.cacheReadTokens, row.cacheWriteTokens].map(count),
+        ]);
+        out.lines(tableLines([{ title: by.toUpperCase() }, ...numbers], cells, out.width(), out.style));
+      }
+      return exits.ok;
+    }),
+};

@@ -1,0 +1,76 @@
+import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http';
+import type { Actor } from '../kernel/actor.ts';
+import type { Clock } from '../kernel/clock.ts';
+import type { LogRecord } from '../kernel/event.ts';
+import type { Registry } from './registry.ts';
+
+/** Says who a request comes from, or refuses it. */
+export interface DoorGuard {
+  /** Refuses requests for another host or from another site's page. */
+  admit(headers: IncomingHttpHeaders): void;
+  /** `admit`, then the caller's token. */
+  authenticate(headers: IncomingHttpHeaders): Actor;
+}
+
+/** The log as a door sees it: where it ends, and its records from a cursor on. */
+export interface LiveFeed {
+  readonly head: number;
+  follow(options: { readonly after: number; readonly signal: AbortSignal }): AsyncIterable<LogRecord>;
+}
+
+/** What a failure that is a defect, not a refusal, is reported with. */
+export interface FailurePlace {
+  readonly operation: string;
+  readonly trace: string | undefined;
+}
+
+/** A route that is not an operation, for example a page of the dashboard. Called for authenticated requests only. */
+export interface ExtraRoute {
+  readonly method: 'GET' | 'POST';
+  readonly path: string;
+  handle(request: IncomingMessage, response: ServerResponse, actor: Actor): void | Promise<void>;
+}
+
+/** Bounds on what one caller can make the server hold. */
+export interface Limits {
+  readonly bodyBytes: number;
+  readonly headerBytes: number;
+  readonly headerCount: number;
+  /** A request must be here completely after this time. */
+  readonly requestMs: number;
+  /** A response must make progress at least this often. */
+  readonly stalledMs: number;
+  readonly heartbeatMs: number;
+  readonly connections: number;
+  /** Event streams and WebSocket subscriptions together. */
+  readonly followers: number;
+  readonly sockets: number;
+  readonly subscriptionsPerSocket: number;
+  readonly callsPerSocket: number;
+}
+
+export const defaultLimits: Limits = {
+  bodyBytes: 1024 * 1024,
+  headerBytes: 16 * 1024,
+  headerCount: 100,
+  requestMs: 30_000,
+  stalledMs: 60_000,
+  heartbeatMs: 15_000,
+  connections: 1024,
+  followers: 256,
+  sockets: 128,
+  subscriptionsPerSocket: 16,
+  callsPerSocket: 32,
+};
+
+/** What all doors of one server share. */
+export interface Door {
+  readonly registry: Pick<Registry, 'call' | 'operations'>;
+  readonly feed: LiveFeed;
+  readonly guard: DoorGuard;
+  readonly clock: Clock;
+  readonly version: string;
+  readonly limits: Limits;
+  readonly extraRoutes: readonly ExtraRoute[];
+  onFailure(error: unknown, place: FailurePlace): void;
+}

@@ -1,0 +1,98 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Actor } from '../kernel/actor.ts';
+import { AppError, invalid } from '../kernel/error.ts';
+import { readBody } from './body.ts';
+import type { Door } from './door.ts';
+import { mergeInput } from './input.ts';
+import { HttpError, problem } from './problem.ts';
+import type { Router } from './routes.ts';
+
+/** The path and the query string of a request, not decoded. */
+export function targetOf(request: IncomingMessage): { readonly path: string; readonly query: string } {
+  const url = request.url ?? '';
+  if (!url.startsWith('/'))
+    throw new HttpError(400, 'invalid', 'The request names no path.', 'Begin the request target with "/".');
+  const mark = url.indexOf('?');
+  return mark === -1 ? { path: url, query: '' } : { path: url.slice(0, mark), query: url.slice(mark + 1) };
+}
+
+/** Carries out the operation that a request names and answers with its output. */
+export async function answerOperation(
+  door: Door,
+  router: Router,
+  request: IncomingMessage,
+  response: ServerResponse,
+  actor: Actor,
+): Promise<void> {
+  const { path, query } = targetOf(request);
+  const { route, params } = router.find(request.method ?? '', path);
+  const trace = traceOf(request);
+  const key = keyOf(request);
+  const body = await readBody(request, response, door.limits.bodyBytes);
+  const input = mergeInput(route, params, query, body);
+  const gone = new AbortController();
+  response.once('close', () => gone.abort());
+  const output = await door.registry.call(route.operation.name, input, {
+    actor,
+    signal: gone.signal,
+    ...(trace === undefined ? {} : { trace }),
+    ...(key === undefined ? {} : { key }),
+  });
+  sendJson(door, response, 200, output ?? null, trace === undefined ? {} : { 'x-trace-id': trace });
+}
+
+/** Answers with JSON. A client that takes a long answer too slowly is cut off. */
+export function sendJson(
+  door: Door,
+  response: ServerResponse,
+  status: number,
+  value: unknown,
+  headers: Readonly<Record<string, string>> = {},
+): void {
+  const text = JSON.stringify(value);
+  response.writeHead(status, {
+    ...headers,
+    'content-type': 'application/json; charset=utf-8',
+    'content-length': Buffer.byteLength(text),
+    'cache-control': 'no-store',
+    'x-content-type-options': 'nosniff',
+    'x-maos-position': String(door.feed.head),
+  });
+  response.end(text);
+  // node:http destroys a socket whose timeout passes, and sets another timeout once the response is out.
+  if (response.socket !== null && response.socket.writableLength > 0) response.socket.setTimeout(door.limits.stalledMs);
+}
+
+/** Answers with an error, if there is still someone to answer. */
+export function sendProblem(door: Door, request: IncomingMessage, response: ServerResponse, error: unknown): void {
+  const { status, headers, error: data } = problem(error);
+  if (!(error instanceof AppError)) {
+    const header = request.headers['x-trace-id'];
+    door.onFailure(error, {
+      operation: `${request.method} ${request.url}`,
+      trace: typeof header === 'string' ? header : undefined,
+    });
+  }
+  if (response.destroyed || response.writableEnded) return;
+  if (response.headersSent) response.destroy();
+  else sendJson(door, response, status, { error: data }, headers);
+}
+
+/** Groups all that one request leads to: the id of a W3C `traceparent`, or a plain `X-Trace-Id`. */
+function traceOf({ headers }: IncomingMessage): string | undefined {
+  const parent = headers['traceparent'];
+  const w3c =
+    typeof parent === 'string' ? /^00-(?!0{32})([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}$/.exec(parent)?.[1] : undefined;
+  // The standard says that a traceparent which cannot be read is ignored.
+  return w3c ?? plainHeader(headers['x-trace-id'], 'X-Trace-Id');
+}
+
+function keyOf({ headers }: IncomingMessage): string | undefined {
+  return plainHeader(headers['idempotency-key'], 'Idempotency-Key');
+}
+
+function plainHeader(value: string | string[] | undefined, name: string): string | undefined {
+  if (value === undefined) return undefined;
+  if (typeof value === 'string' && /^[\x21-\x7e]{1,200}$/.test(value)) return value;
+  throw invalid(`The header ${name} is not 1 to 200 visible ASCII characters.`, { fix: 'Use an id such as a UUID.' });
+}

@@ -1,0 +1,26 @@
+import { describe, expect, it } from 'vitest';
+import { nearest } from './nearest.ts';
+
+const commands = ['status', 'stop', 'start', 'task.create', 'task.claim', 'up'];
+
+describe('the nearest word', () => {
+  it.each([
+    ['statsu', 'status'],
+    ['STATUS', 'status'],
+    ['task.craete', 'task.create'],
+    ['tsak.claim', 'task.claim'],
+    ['stp', 'stop'],
+    ['u', 'up'],
+    ['status', 'status'],
+  ])('to %s is %s', (word, meant) => {
+    expect(nearest(word, commands)).toBe(meant);
+  });
+
+  it.each(['frobnicate', 'xyz', '', 'st'])('to %j is none', (word) => {
+    expect(nearest(word, commands.filter((command) => command !== 'up'))).toBeUndefined();
+  });
+
+  it('is none without candidates', () => {
+    expect(nearest('status', [])).toBeUndefined();
+  });
+});

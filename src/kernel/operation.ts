@@ -1,0 +1,42 @@
+import type * as z from 'zod';
+
+/** What an operation does to the world; `destroy` may lose something and asks for a token. */
+export type Effect = 'read' | 'write' | 'destroy';
+
+type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
+
+/**
+ * One thing that MAOS can do, defined once. REST route, CLI command, typed client, OpenAPI and reference
+ * documentation are all derived from it.
+ */
+export interface Operation<Input extends z.ZodType = z.ZodType, Output extends z.ZodType = z.ZodType> {
+  /** `<noun>.<verb>`, for example `task.create`. */
+  readonly name: string;
+  /** One sentence, for a person or a model: what it does. */
+  readonly summary: string;
+  /** Idempotency, replay and anything a caller must know. */
+  readonly detail?: string;
+  readonly effect: Effect;
+  /** What the caller must be allowed: `task:read`, `task:write`. */
+  readonly scope: string;
+  readonly input: Input;
+  readonly output: Output;
+  /** `POST /tasks/:task/claim`, below `/api/v1`. A path parameter is a field of the input. */
+  readonly route: `${Method} /${string}`;
+  /** Input fields that a shell command takes without their name, in order. */
+  readonly positional?: readonly string[];
+  /** When it refuses: code → in which case. */
+  readonly refusals?: Readonly<Record<string, string>>;
+  /** Reported by MAOS's own reactors and runners; kept out of the CLI and the default tool lists. */
+  readonly internal?: true;
+}
+
+export type InputOf<Op> = Op extends Operation<infer Input, z.ZodType> ? z.input<Input> : never;
+export type ParsedOf<Op> = Op extends Operation<infer Input, z.ZodType> ? z.output<Input> : never;
+export type OutputOf<Op> = Op extends Operation<z.ZodType, infer Output> ? z.output<Output> : never;
+
+export function operation<Input extends z.ZodType, Output extends z.ZodType>(
+  spec: Operation<Input, Output>,
+): Operation<Input, Output> {
+  return spec;
+}

@@ -1,0 +1,118 @@
+import * as z from 'zod';
+import type { LaunchRequest, Probe, Runtime } from '../../agents/runtime.ts';
+import { invalid } from '../../kernel/error.ts';
+import { exec } from '../../kernel/exec.ts';
+import { ClaudeReader } from './reader.ts';
+
+/**
+ * What a plan may say about Claude's permissions. Nobody sits in front of a headless agent, so what is not allowed here is
+ * denied, never asked. By default it may read everything and change files below its workspace; commands (Bash) need `allowedTools`.
+ */
+const claudeOptions = z.strictObject({
+  permissionMode: z
+    .enum(['acceptEdits', 'auto', 'bypassPermissions', 'dontAsk', 'manual', 'plan'])
+    .default('acceptEdits')
+    .describe(
+      'acceptEdits: file changes in the workspace are allowed. bypassPermissions is refused by Claude when run as root.',
+    ),
+  allowedTools: z
+    .array(z.string())
+    .default([])
+    .describe('Rules such as "Bash(npm test:*)" or "WebFetch" that are allowed besides.'),
+  disallowedTools: z.array(z.string()).default([]).describe('Rules that are denied, whatever else allows them.'),
+  appendSystemPrompt: z.string().optional().describe('Text added to the system prompt.'),
+  mcpConfig: z
+    .array(z.string())
+    .default([])
+    .describe('MCP servers: files, or JSON. Those of the repository are not started.'),
+  hooks: z.boolean().default(false).describe("Whether hooks of the repository's and the user's settings run."),
+});
+
+type ClaudeOptions = z.infer<typeof claudeOptions>;
+
+function parseOptions(request: LaunchRequest): ClaudeOptions {
+  const parsed = claudeOptions.safeParse(request.options ?? {});
+  if (parsed.success) return parsed.data;
+  throw invalid(`The options for Claude are wrong: ${z.prettifyError(parsed.error)}`, {
+    fix: `Known options: ${Object.keys(claudeOptions.shape).join(', ')}.`,
+  });
+}
+
+function permissionFlags(options: ClaudeOptions): string[] {
+  const lists = [
+    ['--allowedTools', options.allowedTools],
+    ['--disallowedTools', options.disallowedTools],
+    ['--mcp-config', options.mcpConfig],
+  ] as const;
+  return [
+    ...['--permission-mode', options.permissionMode, '--permission-prompts', 'none', '--strict-mcp-config'],
+    ...(options.hooks ? [] : ['--settings', '{"disableAllHooks":true}']),
+    ...lists.flatMap(([flag, values]) => (values.length === 0 ? [] : [flag, ...values])),
+    ...(options.appendSystemPrompt === undefined ? [] : ['--append-system-prompt', options.appendSystemPrompt]),
+  ];
+}
+
+function sessionFlags(request: LaunchRequest): string[] {
+  return [
+    ...(request.resume === null ? ['--session-id', request.sessionId] : ['--resume', request.resume]),
+    ...(request.model === null ? [] : ['--model', request.model]),
+    ...(request.maxBudgetUsd === null ? [] : ['--max-budget-usd', String(request.maxBudgetUsd)]),
+    ...(request.resultSchema ? ['--json-schema', JSON.stringify(request.resultSchema)] : []),
+  ];
+}
+
+function userMessage(text: string): string {
+  return `${JSON.stringify({ type: 'user', message: { role: 'user', content: [{ type: 'text', text }] } })}\n`;
+}
+
+async function probe(program: string, env: Readonly<Record<string, string>>): Promise<Probe> {
+  const { code, stdout, stderr } = await exec(program, ['--version'], { env, timeout: 20_000 });
+  const version = /\d+\.\d+\.\d+/.exec(stdout)?.[0] ?? null;
+  if (code === 0 && version !== null) return { usable: true, version, fix: null };
+  const install = 'Install Claude Code (npm install -g @anthropic-ai/claude-code) and log in by running `claude` once.';
+  return {
+    usable: false,
+    version,
+    fix: code === 127 ? install : `\`${program} --version\` failed: ${stderr.trim().slice(-300)}. ${install}`,
+  };
+}
+
+/** Claude Code, headless. `program` is its executable, looked up on the agent's PATH. */
+export function claude(program = 'claude'): Runtime {
+  return {
+    name: 'claude',
+    summary: 'Claude Code, headless, over stream-json.',
+    capabilities: {
+      prompt: true,
+      steer: true,
+      interrupt: true,
+      resume: true,
+      usage: true,
+      structuredOutput: true,
+      conflicts: true,
+    },
+    exitGraceMs: 10_000,
+    launch(request) {
+      const prompt =
+        request.prompt ?? (request.resume === null ? null : 'You were interrupted. Continue where you stopped.');
+      if (prompt === null) {
+        throw invalid('The runtime "claude" needs a prompt and got none.', { fix: 'Give the task `prompt:`.' });
+      }
+      const stream = ['-p', '--input-format', 'stream-json', '--output-format', 'stream-json', '--verbose'];
+      return {
+        argv: [program, ...stream, ...sessionFlags(request), ...permissionFlags(parseOptions(request))],
+        // An update in the middle of a run would change the program under a fleet.
+        env: { DISABLE_AUTOUPDATER: '1', ...request.env },
+        stdin: 'pipe',
+        firstInput: userMessage(prompt),
+      };
+    },
+    reader: () => new ClaudeReader(),
+    message: userMessage,
+    interrupt: () =>
+      `${JSON.stringify({ type: 'control_request', request_id: `interrupt_${Date.now()}`, request: { subtype: 'interrupt' } })}\n`,
+    probe: (env) => probe(program, env),
+  };
+}
+
+export const claudeRuntime: Runtime = claude();

@@ -1,0 +1,96 @@
+import * as z from 'zod';
+
+/**
+ * The lines of `claude --output-format stream-json` that MAOS understands. Loose on purpose: a new field or a new kind of
+ * line must not break a running fleet, so what is not named here is ignored.
+ */
+const init = z.object({
+  type: z.literal('system'),
+  subtype: z.literal('init'),
+  session_id: z.string(),
+  model: z.string().nullish(),
+});
+
+const apiRetry = z.object({
+  type: z.literal('system'),
+  subtype: z.literal('api_retry'),
+  attempt: z.number(),
+  max_retries: z.number(),
+  error: z.string().nullish(),
+});
+
+const backgroundTasks = z.object({
+  type: z.literal('system'),
+  subtype: z.literal('background_tasks_changed'),
+  tasks: z.array(z.unknown()),
+});
+
+const tokens = z.object({
+  input_tokens: z.number().nullish(),
+  output_tokens: z.number().nullish(),
+  cache_read_input_tokens: z.number().nullish(),
+  cache_creation_input_tokens: z.number().nullish(),
+});
+
+const block = z.union([
+  z.object({ type: z.literal('text'), text: z.string() }),
+  z.object({ type: z.literal('tool_use'), name: z.string(), input: z.record(z.string(), z.unknown()).catch({}) }),
+  z.object({ type: z.string().transform(() => 'other' as const) }),
+]);
+
+const assistant = z.object({
+  type: z.literal('assistant'),
+  /** Set when a subagent speaks. */
+  parent_tool_use_id: z.string().nullish(),
+  message: z.object({ id: z.string(), model: z.string().nullish(), content: z.array(block), usage: tokens.nullish() }),
+});
+
+const modelUsage = z.object({
+  inputTokens: z.number(),
+  outputTokens: z.number(),
+  cacheReadInputTokens: z.number().default(0),
+  cacheCreationInputTokens: z.number().default(0),
+});
+
+const rateLimit = z.object({
+  type: z.literal('rate_limit_event'),
+  rate_limit_info: z.object({
+    status: z.string(),
+    /** Seconds since the epoch. */
+    resetsAt: z.number().nullish(),
+  }),
+});
+
+/** A field that may be missing or may change its type: the result itself must be understood whatever happens to it. */
+function lenient<Schema extends z.ZodType>(schema: Schema): z.ZodType<z.infer<Schema> | null> {
+  return schema
+    .nullish()
+    .transform((value) => value ?? null)
+    .catch(null);
+}
+
+const result = z.object({
+  type: z.literal('result'),
+  subtype: z.string().catch('unknown'),
+  is_error: z.boolean().catch(false),
+  result: lenient(z.string()),
+  errors: lenient(z.array(z.string())),
+  stop_reason: lenient(z.string()),
+  terminal_reason: lenient(z.string()),
+  api_error_status: lenient(z.number()),
+  total_cost_usd: lenient(z.number()),
+  modelUsage: lenient(z.record(z.string(), modelUsage)),
+  structured_output: lenient(z.unknown()),
+});
+
+/** One understood line. */
+export const claudeLine = z.discriminatedUnion('type', [
+  z.discriminatedUnion('subtype', [init, apiRetry, backgroundTasks]),
+  assistant,
+  rateLimit,
+  result,
+]);
+
+export type ClaudeLine = z.infer<typeof claudeLine>;
+export type ClaudeResult = z.infer<typeof result>;
+export type ClaudeAssistant = z.infer<typeof assistant>;

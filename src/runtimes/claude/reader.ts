@@ -1,0 +1,165 @@
+import type { ExitStatus, Outcome, OutputReader, SessionEvent, Usage } from '../../agents/runtime.ts';
+import { exitFailure, failed, hang } from '../failure.ts';
+import { LineSplitter, parseJson } from '../lines.ts';
+import { resultFailure } from './judge.ts';
+import { claudeLine, type ClaudeAssistant, type ClaudeLine, type ClaudeResult } from './messages.ts';
+
+const none: Usage = { inputTokens: 0, outputTokens: 0, cacheReadTokens: 0, cacheWriteTokens: 0, costUsd: null };
+
+function add(a: Usage, b: Usage): Usage {
+  return {
+    inputTokens: a.inputTokens + b.inputTokens,
+    outputTokens: a.outputTokens + b.outputTokens,
+    cacheReadTokens: a.cacheReadTokens + b.cacheReadTokens,
+    cacheWriteTokens: a.cacheWriteTokens + b.cacheWriteTokens,
+    costUsd: a.costUsd ?? b.costUsd,
+  };
+}
+
+/** What a tool call is about, in one line: the first short text of its input. */
+function summarise(input: Readonly<Record<string, unknown>>): string {
+  const texts = Object.values(input).filter((value) => typeof value === 'string');
+  return (texts[0] ?? '').split('\n', 1)[0]?.slice(0, 120) ?? '';
+}
+
+/**
+ * Reads stream-json.
+ *
+ * R1. Tokens are counted per model message while the agent works, so that a killed run is not free; its price is known
+ *     only when a turn ends, and then the program's own totals, which include subagents, replace the count.
+ * R2. Success needs a good `result` line, exit code 0, no process left and no background task left.
+ */
+export class ClaudeReader implements OutputReader {
+  readonly #lines = new LineSplitter();
+  /** Usage by message id since the last result: a message with several blocks comes in several lines. */
+  readonly #counted = new Map<string, Usage>();
+  #total = none;
+  #started = false;
+  #result: ClaudeResult | undefined;
+  #backgroundTasks = 0;
+  #limitedUntil: number | null = null;
+  #malformed = 0;
+
+  push(chunk: Buffer): SessionEvent[] {
+    return this.#lines.push(chunk).flatMap((line) => this.#line(line));
+  }
+
+  finish(exit: ExitStatus, stderrTail: string): Outcome {
+    // A last line without its newline was cut off, unless it is complete JSON.
+    this.#line(this.#lines.rest());
+    const result = this.#result;
+    const failure = result === undefined ? null : resultFailure(result, this.#limitedUntil);
+    if (failure !== null) return failure;
+    const bad = exitFailure(exit, stderrTail);
+    if (result === undefined) return bad ?? this.#noResult();
+    if (exit.kind === 'signalled') return hang();
+    if (bad !== null) return bad;
+    if (this.#backgroundTasks > 0) {
+      return failed(
+        'orphans',
+        `The agent ended while ${this.#backgroundTasks} of its background tasks were still at work.`,
+        true,
+      );
+    }
+    return { kind: 'succeeded', result: result.result ?? '', structured: result.structured_output };
+  }
+
+  #noResult(): Outcome {
+    const garbled = this.#malformed === 0 ? '' : ` ${this.#malformed} lines of its output could not be read.`;
+    return failed('no_result', `Claude ended with exit code 0 but reported no result.${garbled}`, true);
+  }
+
+  #line(line: string): SessionEvent[] {
+    if (line.trim() === '') return [];
+    const json = parseJson(line);
+    if (json === undefined) {
+      this.#malformed += 1;
+      return [];
+    }
+    const parsed = claudeLine.safeParse(json);
+    return parsed.success ? this.#understood(parsed.data) : [];
+  }
+
+  #understood(line: ClaudeLine): SessionEvent[] {
+    switch (line.type) {
+      case 'assistant':
+        return this.#assistant(line);
+      case 'result':
+        return this.#turnEnded(line);
+      case 'rate_limit_event': {
+        if (line.rate_limit_info.status !== 'rejected') return [];
+        const { resetsAt } = line.rate_limit_info;
+        this.#limitedUntil = typeof resetsAt === 'number' ? resetsAt * 1000 : null;
+        return [{ kind: 'rate_limited', until: this.#limitedUntil }];
+      }
+      case 'system':
+        return this.#system(line);
+    }
+  }
+
+  #system(line: Extract<ClaudeLine, { type: 'system' }>): SessionEvent[] {
+    switch (line.subtype) {
+      case 'init': {
+        // It comes again with every turn; only the first one is the start.
+        if (this.#started) return [{ kind: 'waiting', for: 'the model' }];
+        this.#started = true;
+        return [{ kind: 'started', providerSession: line.session_id, model: line.model ?? null }];
+      }
+      case 'api_retry':
+        return [
+          {
+            kind: 'waiting',
+            for: `the model: ${line.error ?? 'error'}, attempt ${line.attempt} of ${line.max_retries}`,
+          },
+        ];
+      case 'background_tasks_changed':
+        this.#backgroundTasks = line.tasks.length;
+        return [];
+    }
+  }
+
+  #assistant({ message, parent_tool_use_id: parent }: ClaudeAssistant): SessionEvent[] {
+    const events: SessionEvent[] = [];
+    for (const part of message.content) {
+      if (part.type === 'text' && !parent) events.push({ kind: 'output', text: part.text });
+      if (part.type === 'tool_use') events.push({ kind: 'tool', name: part.name, summary: summarise(part.input) });
+    }
+    const { usage } = message;
+    if (!usage || message.model === '<synthetic>') return events;
+    this.#counted.set(message.id, {
+      inputTokens: usage.input_tokens ?? 0,
+      outputTokens: usage.output_tokens ?? 0,
+      cacheReadTokens: usage.cache_read_input_tokens ?? 0,
+      cacheWriteTokens: usage.cache_creation_input_tokens ?? 0,
+      costUsd: null,
+    });
+    events.push({ kind: 'usage', usage: [...this.#counted.values()].reduce(add, this.#total) });
+    return events;
+  }
+
+  #turnEnded(result: ClaudeResult): SessionEvent[] {
+    this.#result = result;
+    this.#counted.clear();
+    const models = Object.values(result.modelUsage ?? {}).map((model) => ({
+      inputTokens: model.inputTokens,
+      outputTokens: model.outputTokens,
+      cacheReadTokens: model.cacheReadInputTokens,
+      cacheWriteTokens: model.cacheCreationInputTokens,
+      costUsd: null,
+    }));
+    this.#total = { ...models.reduce(add, none), costUsd: result.total_cost_usd };
+    const failure = resultFailure(result, this.#limitedUntil);
+    const limited: SessionEvent[] =
+      failure?.reason === 'rate_limited' ? [{ kind: 'rate_limited', until: failure.retryAt }] : [];
+    return [
+      { kind: 'usage', usage: this.#total },
+      ...limited,
+      {
+        kind: 'turn_ended',
+        result: failure?.message ?? result.result ?? '',
+        failed: failure !== null,
+        structured: result.structured_output,
+      },
+    ];
+  }
+}

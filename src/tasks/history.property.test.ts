@@ -1,0 +1,235 @@
+import * as fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { type Task, taskOps as ops, type TaskState } from './contract.ts';
+import { openTestCore, type TestCore } from './core.fixture.ts';
+import { Leases, leaseMs } from './leases.ts';
+import { taskHandlers } from './service.ts';
+import { taskView } from './views.ts';
+
+/** A task as the simple model has it. */
+interface Model {
+  readonly id: string;
+  readonly needs: readonly Model[];
+  readonly max: number;
+  priority: number;
+  state: TaskState;
+  notBefore: number;
+  failures: number;
+  fence: number;
+  leasedUntil: number;
+}
+
+type Step =
+  | { readonly do: 'create'; readonly needs: readonly number[]; readonly priority: number; readonly max: number; readonly delay: number }
+  | { readonly do: 'claimNext' }
+  | { readonly do: 'claim' | 'complete' | 'release' | 'wait' | 'heartbeat' | 'retry' | 'cancel'; readonly task: number; readonly old: boolean }
+  | { readonly do: 'fail'; readonly task: number; readonly old: boolean; readonly retry: boolean; readonly free: boolean }
+  | { readonly do: 'update'; readonly task: number; readonly priority: number }
+  | { readonly do: 'tick'; readonly ms: number };
+
+const index = fc.nat(9);
+const priority = fc.integer({ min: 0, max: 3 });
+const old = fc.boolean().map((yes) => yes);
+const named = (name: 'claim' | 'complete' | 'release' | 'wait' | 'heartbeat' | 'retry' | 'cancel') =>
+  fc.record({ do: fc.constant(name), task: index, old: fc.oneof({ weight: 5, arbitrary: fc.constant(false) }, old) });
+const step: fc.Arbitrary<Step> = fc.oneof(
+  {
+    weight: 4,
+    arbitrary: fc.record({
+      do: fc.constant('create' as const),
+      needs: fc.array(index, { maxLength: 3 }),
+      priority,
+      max: fc.nat(2),
+      delay: fc.oneof(fc.constant(0), fc.integer({ min: 1, max: 30_000 })),
+    }),
+  },
+  { weight: 5, arbitrary: fc.record({ do: fc.constant('claimNext' as const) }) },
+  { weight: 5, arbitrary: named('complete') },
+  ...(['claim', 'release', 'wait', 'heartbeat', 'retry', 'cancel'] as const).map((name) => named(name)),
+  {
+    weight: 3,
+    arbitrary: fc.record({ do: fc.constant('fail' as const), task: index, old, retry: fc.boolean(), free: fc.boolean() }),
+  },
+  fc.record({ do: fc.constant('update' as const), task: index, priority }),
+  { weight: 2, arbitrary: fc.record({ do: fc.constant('tick' as const), ms: fc.nat(20_000) }) },
+);
+
+/** Carries out steps in the model and in the core, and compares the two. */
+class Simulation {
+  readonly #core: TestCore;
+  readonly #tasks: Model[] = [];
+
+  constructor(core: TestCore) {
+    this.#core = core;
+  }
+
+  run(step: Step): void {
+    this.#carryOut(step);
+    const stored = this.#core.call(ops.list, { limit: 1_000 }).tasks.toReversed();
+    const shape = ({ id, state, fence, priority }: Model | Task) => ({ id, state, fence, priority });
+    expect(stored.map(shape)).toEqual(this.#tasks.map(shape));
+  }
+
+  #carryOut(step: Step): void {
+    const { clock } = this.#core;
+    if (step.do === 'create') return this.#create(step);
+    if (step.do === 'claimNext') return this.#claimNext();
+    if (step.do === 'tick') {
+      clock.advance(step.ms);
+      return this.#tick();
+    }
+    const task = this.#tasks[step.task];
+    if (task === undefined) return;
+    if (step.do === 'update') {
+      const open = !['done', 'failed', 'cancelled'].includes(task.state);
+      this.#try(open, () => this.#core.call(ops.update, { task: task.id, priority: step.priority }));
+      if (open) task.priority = step.priority;
+      return;
+    }
+    const fence = task.fence - (step.old ? 1 : 0);
+    this.#work(step, task, { task: task.id, fence }, task.state === 'claimed' && !step.old);
+  }
+
+  #work(
+    step: Exclude<Step, { do: 'create' | 'claimNext' | 'tick' | 'update' }>,
+    task: Model,
+    held: { readonly task: string; readonly fence: number },
+    holds: boolean,
+  ): void {
+    const { call, clock } = this.#core;
+    switch (step.do) {
+      case 'claim':
+        if (this.#try(task.state === 'queued', () => call(ops.claim, { worker: 'w', task: task.id }).task)) this.#claimed(task);
+        break;
+      case 'complete':
+        if (!this.#try(holds, () => call(ops.complete, { ...held, result: 1 }))) break;
+        task.state = 'done';
+        for (const other of this.#tasks) {
+          if (other.state === 'blocked') other.state = this.#stateOf(other.needs, other.notBefore);
+        }
+        break;
+      case 'release':
+        if (this.#try(holds, () => call(ops.release, held))) task.state = 'queued';
+        break;
+      case 'wait':
+        if (this.#try(holds, () => call(ops.wait, { ...held, for: 'x', reason: 'y' }))) task.state = 'waiting';
+        break;
+      case 'heartbeat':
+        expect(call(ops.heartbeat, { claims: [held] }).lost).toEqual(holds ? [] : [task.id]);
+        if (holds) task.leasedUntil = clock.now() + leaseMs;
+        break;
+      case 'retry': {
+        const allowed = ['failed', 'cancelled', 'waiting'].includes(task.state);
+        if (!this.#try(allowed, () => call(ops.retry, { task: task.id }))) break;
+        task.failures = 0;
+        task.state = this.#stateOf(task.needs, 0);
+        break;
+      }
+      case 'cancel': {
+        const allowed = !['done', 'failed', 'cancelled'].includes(task.state);
+        if (this.#try(allowed, () => call(ops.cancel, { task: task.id }))) task.state = 'cancelled';
+        break;
+      }
+      case 'fail': {
+        const { retry, free } = step;
+        const input = { ...held, retry, free, error: { class: 'c', message: 'm' } };
+        const output = this.#try(holds, () => call(ops.fail, input));
+        if (!output) break;
+        if (free) task.failures -= 1;
+        task.state = retry && task.failures <= task.max ? 'delayed' : 'failed';
+        if (task.state === 'delayed') task.notBefore = output.notBefore ?? 0;
+        break;
+      }
+    }
+  }
+
+  #create(step: Extract<Step, { do: 'create' }>): void {
+    const { clock } = this.#core;
+    const needs = [...new Set(step.needs.flatMap((need) => this.#tasks[need] ?? []))];
+    const notBefore = step.delay === 0 ? 0 : clock.now() + step.delay;
+    const created = this.#core.call(ops.create, {
+      title: 't',
+      priority: step.priority,
+      needs: needs.map(({ id }) => id),
+      retries: { max: step.max },
+      ...(notBefore === 0 ? {} : { notBefore }),
+    });
+    this.#stored(created);
+    const state = this.#stateOf(needs, notBefore);
+    const { id } = created;
+    this.#tasks.push({ id, needs, max: step.max, priority: step.priority, state, notBefore, failures: 0, fence: 0, leasedUntil: 0 });
+  }
+
+  #claimNext(): void {
+    const { task } = this.#core.call(ops.claim, { worker: 'w' });
+    const queued = this.#tasks.filter(({ state }) => state === 'queued');
+    const best = queued.toSorted((a, b) => b.priority - a.priority)[0];
+    expect(task?.id).toBe(best?.id);
+    if (task === null || best === undefined) return;
+    this.#stored(task);
+    this.#claimed(best);
+  }
+
+  #claimed(task: Model): void {
+    task.state = 'claimed';
+    task.fence += 1;
+    task.failures += 1;
+    task.leasedUntil = this.#core.clock.now() + leaseMs;
+  }
+
+  #tick(): void {
+    const now = this.#core.clock.now();
+    const ticked = this.#core.call(ops.tick, {});
+    const due = this.#tasks.filter((task) => task.state === 'delayed' && task.notBefore <= now);
+    const expired = this.#tasks.filter((task) => task.state === 'claimed' && task.leasedUntil <= now);
+    for (const task of [...due, ...expired]) task.state = 'queued';
+    const times = this.#tasks.flatMap((task) =>
+      task.state === 'delayed' ? [task.notBefore] : task.state === 'claimed' ? [task.leasedUntil] : [],
+    );
+    const nextAt = times.length === 0 ? null : Math.min(...times);
+    expect(ticked).toEqual({ promoted: due.length, released: expired.length, nextAt });
+  }
+
+  #stateOf(needs: readonly Model[], notBefore: number): TaskState {
+    if (needs.some(({ state }) => state !== 'done')) return 'blocked';
+    return notBefore > this.#core.clock.now() ? 'delayed' : 'queued';
+  }
+
+  /** Does what must be allowed or refused; gives the output, which must be what is stored. */
+  #try(allowed: boolean, act: () => Task | null): Task | undefined {
+    let output: Task | null = null;
+    try {
+      output = act();
+    } catch (error) {
+      expect(error).toMatchObject({ code: 'conflict' });
+    }
+    expect(output !== null).toBe(allowed);
+    if (output === null) return undefined;
+    this.#stored(output);
+    return output;
+  }
+
+  #stored(task: Task): void {
+    expect(task).toEqual(this.#core.call(ops.get, { task: task.id }));
+  }
+}
+
+describe('random histories', () => {
+  it('are what a simple model says, and a rebuild from the log gives the same rows', () => {
+    fc.assert(
+      fc.property(fc.array(step, { minLength: 10, maxLength: 60 }), (steps) => {
+        const core = openTestCore([taskView], taskHandlers({ leases: new Leases() }));
+        try {
+          const simulation = new Simulation(core);
+          for (const one of steps) simulation.run(one);
+          const before = core.dump();
+          core.rebuild();
+          expect(core.dump()).toEqual(before);
+        } finally {
+          core.close();
+        }
+      }),
+      { numRuns: 150 },
+    );
+  });
+});

@@ -1,0 +1,140 @@
+import { basename, dirname, resolve } from 'node:path';
+import { conflict, invalid } from '../kernel/error.ts';
+import { action, type ActionContext, type Handler, query } from '../kernel/handler.ts';
+import { type Project, projectOps } from '../projects/contract.ts';
+import { workspaceOps } from '../workspaces/contract.ts';
+import { runOps } from './contract.ts';
+import { expandPlan } from './expand.ts';
+import { criticalPath } from './graph.ts';
+import { objectivePlan } from './objective.ts';
+import { parsePlan } from './parse.ts';
+import { defaultConcurrency, type Plan } from './plan.ts';
+import { reportMarkdown } from './report.ts';
+import { getRun, getRunDetail, resolveRun } from './rows.ts';
+
+const create = action(runOps.create, async (ctx, input) => {
+  const plan = readPlan(input);
+  const tasks = expandPlan(plan, input.inputs);
+  const dynamic = tasks.find((task) => task.forEach !== null);
+  if (dynamic !== undefined) {
+    throw invalid(`Task "${dynamic.id}" repeats for each value of an output; this is not carried out yet.`, {
+      fix: 'Write the list into the plan, or give it as a run input.',
+    });
+  }
+  const project = await findProject(ctx, plan, input.cwd, input.file);
+  const head = await ctx.call(workspaceOps.inspect, { project: project.id, revision: plan.base ?? 'HEAD' });
+  const continues = input.continues === undefined ? null : resolveRun(ctx.db, input.continues);
+  // The same base gives the same content keys: a run that continues another one begins where that one began.
+  const base = continues === null ? head.commit : getRun(ctx.db, continues).base;
+  const { run } = await ctx.call(runOps.record, {
+    planName: plan.name,
+    project: project.id,
+    repository: project.path,
+    base,
+    target: head.branch,
+    concurrency: plan.concurrency ?? defaultConcurrency,
+    budget: { usd: plan.budget?.usd ?? null, tokens: plan.budget?.tokens ?? null },
+    continues,
+    inputs: input.inputs,
+    plan: input.plan ?? JSON.stringify(plan),
+    file: input.file ?? null,
+    tasks,
+  });
+  return ctx.call(runOps.get, { run });
+});
+
+function readPlan(input: { plan?: string | undefined; objective?: string | undefined; file?: string | undefined; runtime?: string | undefined }): Plan {
+  const { plan, objective, runtime } = input;
+  if (plan !== undefined && objective === undefined) return parsePlan(plan, { file: basename(input.file ?? 'plan.yaml') });
+  if (objective !== undefined && plan === undefined) return objectivePlan(objective, runtime === undefined ? {} : { runtime });
+  throw invalid('Give either a plan or an objective.', { fix: 'maos run plan.yaml, or maos run "what is to be done".' });
+}
+
+async function findProject(ctx: ActionContext, plan: Plan, cwd: string, file: string | undefined): Promise<Project> {
+  const { repository } = plan;
+  if (repository === undefined) return ctx.call(projectOps.add, { path: cwd });
+  const from = file === undefined ? cwd : dirname(resolve(cwd, file));
+  const path = resolve(from, repository.path);
+  if (repository.template === undefined) return ctx.call(projectOps.add, { path });
+  return ctx.call(projectOps.make, { template: resolve(from, repository.template), path });
+}
+
+const check = query(runOps.check, (_ctx, input) => {
+  const plan = parsePlan(input.plan, { file: basename(input.file ?? 'plan.yaml') });
+  const tasks = expandPlan(plan, input.inputs);
+  return {
+    name: plan.name,
+    tasks: tasks.map(({ id, title, needs, runtime }) => ({ id, title, needs, runtime })),
+    critical: [...criticalPath(tasks).path],
+  };
+});
+
+const merge = action(runOps.merge, async (ctx, input) => {
+  const run = getRunDetail(ctx.db, input.run);
+  const branch = input.into ?? run.target;
+  if (branch === null) {
+    throw invalid('No branch was checked out when the run began.', { fix: 'Say where to land it: maos merge RUN --into BRANCH.' });
+  }
+  const { commit } = await ctx.call(workspaceOps.inspect, { project: run.project, revision: run.branch });
+  const message = `Merge ${run.branch}`;
+  const landed = await ctx.call(workspaceOps.land, { project: run.project, branch, commit, message });
+  if (landed.kind !== 'already') {
+    await ctx.call(runOps.note, { run: run.id, note: { kind: 'merged', branch, from: landed.from, to: landed.to } });
+  }
+  return { branch, ...landed };
+});
+
+const undo = action(runOps.undo, async (ctx, input) => {
+  const run = getRunDetail(ctx.db, input.run);
+  if (run.merged === null) throw conflict(`${run.name} was not landed on a branch of yours.`, { fix: 'maos merge lands it.' });
+  const { branch, from, to } = run.merged;
+  await ctx.call(workspaceOps.unland, { project: run.project, branch, from, to });
+  await ctx.call(runOps.note, { run: run.id, note: { kind: 'unmerged', branch, from: to, to: from } });
+  return { branch, from: to, to: from };
+});
+
+const diff = action(runOps.diff, async (ctx, input) => {
+  const run = getRunDetail(ctx.db, input.run);
+  if (run.steps.every((step) => step.landed === null)) return { files: [], text: '' };
+  const { commit } = await ctx.call(workspaceOps.inspect, { project: run.project, revision: run.branch });
+  return ctx.call(workspaceOps.compare, { project: run.project, from: run.base, to: commit, stat: input.stat });
+});
+
+const remove = action(runOps.remove, async (ctx, input) => {
+  const run = getRunDetail(ctx.db, input.run);
+  if (run.state === 'running') throw conflict(`${run.name} is still going on.`, { fix: `Stop it first: maos stop ${run.name}.` });
+  const keys = [...run.steps.map((step) => `task:${step.task}:`), `shared:${run.id}:`];
+  const workspaces: string[] = [];
+  const rescued: string[] = [];
+  for (const key of keys) {
+    const found = await ctx.call(workspaceOps.list, { key, state: ['requested', 'ready', 'failed'], limit: 1_000 });
+    for (const { id } of found.workspaces) {
+      const removed = await ctx.call(workspaceOps.remove, { workspace: id, reason: `maos rm ${run.name}`, ...tokenOf(input.token) });
+      workspaces.push(id);
+      if (removed.rescue !== null) rescued.push(removed.rescue);
+    }
+  }
+  const dropped = await ctx.call(workspaceOps.dropBranch, { project: run.project, branch: run.branch, ...tokenOf(input.token) });
+  if (dropped.rescue !== null) rescued.push(dropped.rescue);
+  await ctx.call(runOps.note, { run: run.id, note: { kind: 'removed' } });
+  return { run: run.name, workspaces, rescued };
+});
+
+/** A run's removal may need several tokens, joined by commas: the one that names this place is used. */
+function tokenOf(tokens: string | undefined): { token?: string } {
+  return tokens === undefined ? {} : { token: tokens };
+}
+
+/** Operations of runs that look at plans, git and files. */
+export const runActions: readonly Handler[] = [
+  create,
+  check,
+  merge,
+  undo,
+  diff,
+  remove,
+  query(runOps.report, (ctx, input) => {
+    const run = getRunDetail(ctx.db, input.run);
+    return { markdown: reportMarkdown(run, ctx.now), file: run.report };
+  }),
+];

@@ -1,0 +1,356 @@
+import { mkdir, readFile, rm } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { agentOps } from '../agents/contract.ts';
+import { AppError } from '../kernel/error.ts';
+import type { Call, Reader } from '../kernel/handler.ts';
+import type { InputOf } from '../kernel/operation.ts';
+import { type Workspace, workspaceOps } from '../workspaces/contract.ts';
+import { type Run, runOps } from './contract.ts';
+import { fillTask, type FilledTask } from './fill.ts';
+import { parseOutputs, type TaskResult } from './outputs.ts';
+import { conflictPrompt, taskPrompt } from './prompt.ts';
+import { findStep, getRun, type StepState, stepsOf } from './rows.ts';
+
+export interface AttemptTools {
+  readonly call: Call;
+  readonly reader: Reader;
+  /** Where tasks write their outputs. */
+  readonly outputs: string;
+  readonly capabilities: ReadonlyMap<
+    string,
+    { readonly conflicts: boolean; readonly resume: boolean; readonly prompt: boolean }
+  >;
+}
+
+type Move = InputOf<typeof runOps.advance>['move'];
+type Next = 'next' | 'wait';
+
+export interface Failure {
+  readonly class: string;
+  readonly message: string;
+  readonly retry: boolean;
+  readonly retryAt?: number | null;
+  /** What the next attempt of an agent is told. */
+  readonly feedback?: string | null;
+}
+
+/** How often the result of one attempt may come back from the merge queue before a person is asked. */
+const conflictLimit = 5;
+
+/** One phase of one attempt of a task. Made anew for every phase from what the log says. */
+export class Attempt {
+  readonly #tools: AttemptTools;
+  readonly #step: StepState;
+  readonly #fence: number;
+  readonly #run: Run;
+
+  constructor(tools: AttemptTools, step: StepState, fence: number) {
+    this.#tools = tools;
+    this.#step = step;
+    this.#fence = fence;
+    this.#run = getRun(tools.reader, step.run);
+  }
+
+  async next(): Promise<Next> {
+    const recorded = this.#tools.reader.get<{ attempt: number }>(
+      'SELECT attempt FROM step WHERE task = ?',
+      this.#step.task,
+    );
+    if (recorded?.attempt !== this.#fence)
+      return this.#step.reuse === null ? this.#prepare() : this.#reuse(this.#step.reuse);
+    switch (this.#step.phase) {
+      case 'preparing':
+        return this.#work();
+      case 'working':
+        return this.#harvest();
+      case 'resolving':
+        return this.#step.generation === null ? this.#resolve() : this.#harvest();
+      case 'checking':
+        return this.#check();
+      case 'merging':
+        return this.#merge();
+      case 'pending':
+      case 'done':
+      case 'failed':
+        return 'wait';
+    }
+  }
+
+  fail(failure: Failure): Promise<Next> {
+    const { retryAt = null, feedback = null, ...rest } = failure;
+    return this.#advance({ kind: 'failed', ...rest, retryAt, feedback });
+  }
+
+  async #advance(move: Move): Promise<Next> {
+    const { accepted } = await this.#tools.call(runOps.advance, { task: this.#step.task, attempt: this.#fence, move });
+    return accepted ? 'next' : 'wait';
+  }
+
+  async #prepare(): Promise<Next> {
+    const { call } = this.#tools;
+    const { task, planned, workspace: earlier, feedback } = this.#step;
+    const { project, branch, base, id } = this.#run;
+    await call(workspaceOps.ensureBranch, { project, branch, commit: base });
+    // An agent that is told what was wrong goes on where it was; everything else begins anew from the branch of now.
+    if (earlier !== null && feedback !== null && planned.prompt !== null && planned.workspace === null) {
+      const kept = await call(workspaceOps.hold, { workspace: earlier, holder: task });
+      if (kept.state === 'ready') return this.#advance({ kind: 'prepared', workspace: kept.id, base: kept.base });
+    }
+    if (planned.workspace === null) {
+      const made = await call(workspaceOps.create, {
+        project,
+        key: `task:${task}:${this.#fence}`,
+        base: branch,
+        holder: task,
+      });
+      return this.#advance({ kind: 'prepared', workspace: made.id, base: made.base });
+    }
+    const shared = await call(workspaceOps.create, { project, key: `shared:${id}:${planned.workspace}`, base: branch });
+    await call(workspaceOps.hold, { workspace: shared.id, holder: task });
+    const { head, conflicts } = await call(workspaceOps.update, { workspace: shared.id, branch });
+    if (conflicts.length > 0) {
+      return this.fail({
+        class: 'conflict',
+        message: `The shared workspace does not fit ${branch}: ${conflicts.join(', ')}.`,
+        retry: false,
+      });
+    }
+    return this.#advance({ kind: 'prepared', workspace: shared.id, base: head });
+  }
+
+  /** Takes the result of the same task in the run that this one continues. */
+  async #reuse(task: string): Promise<Next> {
+    const source = findStep(this.#tools.reader, task);
+    if (source === undefined || source.state !== 'done') return this.#prepare();
+    const { project, branch, base } = this.#run;
+    await this.#tools.call(workspaceOps.ensureBranch, { project, branch, commit: base });
+    return this.#advance({
+      kind: 'produced',
+      commit: source.commit,
+      base: source.producedBase ?? base,
+      changed: source.changed ?? { files: 0, added: 0, deleted: 0 },
+      outputs: source.outputs,
+      summary: source.summary ?? '',
+      reused: true,
+    });
+  }
+
+  async #work(): Promise<Next> {
+    const workspace = await this.#workspace();
+    const filled = this.#fill();
+    await this.#makeOutputFolder();
+    const { prompt, command } = filled;
+    const { feedback, planned } = this.#step;
+    return this.#advance({
+      kind: 'work',
+      cwd: workspace.path,
+      env: this.#environment(filled, workspace),
+      prompt: prompt === null ? null : taskPrompt({ run: this.#run, step: this.#step, workspace, prompt, outputs: planned.outputs, feedback }),
+      argv: command === null ? null : [...command],
+      resolving: null,
+      resume: feedback !== null && this.#step.agent !== null && this.#can(planned.runtime, 'resume'),
+    });
+  }
+
+  #can(runtime: string, what: 'conflicts' | 'resume'): boolean {
+    return this.#tools.capabilities.get(runtime)?.[what] === true;
+  }
+
+  async #workspace(): Promise<Workspace> {
+    const { workspace } = this.#step;
+    if (workspace === null) throw new AppError('conflict', 'The attempt has no workspace.', { fix: 'Retry the task.' });
+    return this.#tools.call(workspaceOps.get, { workspace });
+  }
+
+  #fill(): FilledTask {
+    return fillTask(this.#step.planned, this.#results());
+  }
+
+  /** What finished tasks of the run handed on, by their id in the plan. */
+  #results(): Record<string, TaskResult> {
+    if (Object.keys(this.#step.planned.values.tasks).length === 0) return {};
+    const done = stepsOf(this.#tools.reader, this.#run.id).filter((step) => step.state === 'done');
+    return Object.fromEntries(done.map((step) => [step.id, { result: step.summary ?? '', outputs: step.outputs }]));
+  }
+
+  #environment(filled: FilledTask, workspace: Workspace): Record<string, string> {
+    return {
+      ...workspace.env,
+      ...filled.env,
+      MAOS_RUN: this.#run.name,
+      MAOS_TASK: this.#step.id,
+      MAOS_REPOSITORY: this.#run.repository,
+      MAOS_OUTPUT: this.#outputFile(),
+    };
+  }
+
+  #outputFile(): string {
+    return join(this.#tools.outputs, this.#step.task, String(this.#fence));
+  }
+
+  async #makeOutputFolder(): Promise<void> {
+    await mkdir(dirname(this.#outputFile()), { recursive: true });
+    await rm(this.#outputFile(), { force: true });
+  }
+
+  /** Looks at how the agent's session ended, and makes a commit of what it left. */
+  async #harvest(): Promise<Next> {
+    const { agent, generation, planned, title } = this.#step;
+    if (agent === null) return 'wait';
+    const { session } = await this.#tools.call(agentOps.get, { agent });
+    if (session === null || session.generation !== generation || session.outcome === null) return 'wait';
+    const { outcome } = session;
+    if (outcome.kind === 'failed') {
+      const { reason, message, retry, retryAt } = outcome;
+      return this.fail({ class: reason, message, retry, retryAt, feedback: planned.prompt === null ? null : message });
+    }
+    const outputs = await this.#readOutputs();
+    if (outputs instanceof AppError) return this.fail(refusal('outputs', outputs.message));
+    const workspace = await this.#workspace();
+    const message = `${title}\n\nMAOS-Run: ${this.#run.name}\nMAOS-Task: ${this.#step.id}\n`;
+    const made = await this.#tools.call(workspaceOps.commit, {
+      workspace: workspace.id,
+      since: this.#step.base ?? workspace.base,
+      message,
+      expects: this.#step.resolving === null ? planned.expects : null,
+    });
+    if (made.problem !== null) return this.fail(refusal('result', made.problem));
+    if (made.commit === null && !planned.allowEmpty) {
+      return this.fail(refusal('no_change', 'The agent said it was done, but nothing changed.'));
+    }
+    return this.#advance({
+      kind: 'produced',
+      commit: made.commit,
+      base: this.#step.base ?? workspace.base,
+      changed: { files: made.files, added: made.added, deleted: made.deleted },
+      outputs,
+      summary: outcome.result.slice(0, 20_000),
+      reused: false,
+    });
+  }
+
+  async #readOutputs(): Promise<Record<string, string> | AppError> {
+    // A conflict that was resolved does not change what the task handed on.
+    if (this.#step.resolving !== null) return this.#step.outputs;
+    let text = '';
+    try {
+      text = await readFile(this.#outputFile(), 'utf8');
+    } catch (error) {
+      if (!(error instanceof Error) || !('code' in error) || error.code !== 'ENOENT') throw error;
+    }
+    try {
+      return parseOutputs(text, this.#step.planned.outputs);
+    } catch (error) {
+      if (error instanceof AppError) return error;
+      throw error;
+    }
+  }
+
+  /** Done is a claim until the task's checks have passed on exactly its commit. */
+  async #check(): Promise<Next> {
+    const { commit, reused, producedBase, planned } = this.#step;
+    const filled = this.#fill();
+    if (reused || filled.checks.length === 0)
+      return this.#advance({ kind: 'checked', passed: true, evidence: this.#step.evidence });
+    const { passed, evidence } = await this.#tools.call(workspaceOps.check, {
+      project: this.#run.project,
+      commit: commit ?? producedBase ?? this.#run.base,
+      commands: [...filled.checks],
+      env: await this.#checkEnvironment(filled),
+      timeoutMs: planned.timeoutMs,
+    });
+    const next = await this.#advance({ kind: 'checked', passed, evidence });
+    if (passed || next === 'wait') return next;
+    const broken = evidence.find((one) => !one.passed);
+    return this.fail(
+      refusal('check', `The check "${broken?.command ?? ''}" failed (${broken?.exit ?? ''}).\n${broken?.output ?? ''}`),
+    );
+  }
+
+  async #checkEnvironment(filled: FilledTask): Promise<Record<string, string>> {
+    const ports = this.#step.workspace === null ? {} : (await this.#workspace()).env;
+    return { ...ports, ...filled.env, MAOS_RUN: this.#run.name, MAOS_TASK: this.#step.id };
+  }
+
+  async #merge(): Promise<Next> {
+    const { commit, merge, task, title, planned } = this.#step;
+    if (commit === null) return this.#advance({ kind: 'landed', commit: null });
+    if (merge === null) {
+      const filled = this.#fill();
+      const queued = await this.#tools.call(workspaceOps.queueMerge, {
+        project: this.#run.project,
+        branch: this.#run.branch,
+        commit,
+        task,
+        title,
+        checks: [...filled.checks],
+        env: await this.#checkEnvironment(filled),
+        timeoutMs: planned.timeoutMs,
+        checked: true,
+      });
+      return this.#advance({ kind: 'merging', merge: queued.id });
+    }
+    return this.#afterQueue(merge);
+  }
+
+  async #afterQueue(id: string): Promise<Next> {
+    const { merges } = await this.#tools.call(workspaceOps.merges, { task: this.#step.task, limit: 1_000 });
+    const merge = merges.find((one) => one.id === id);
+    switch (merge?.state) {
+      case 'landed':
+        return this.#advance({ kind: 'landed', commit: merge.landed });
+      case 'conflict':
+        return this.#advance({ kind: 'conflicted', onto: merge.onto ?? '', files: merge.files });
+      case 'rejected': {
+        const broken = merge.evidence.find((one) => !one.passed);
+        const message = `Together with the work of other tasks the check "${broken?.command ?? ''}" fails (${broken?.exit ?? ''}).\n${broken?.output ?? ''}`;
+        return this.fail(refusal('check', message));
+      }
+      case 'withdrawn':
+        return this.#advance({
+          kind: 'waiting',
+          for: 'person',
+          reason: `${this.#run.branch} could not be moved; see maos merge list.`,
+        });
+      case 'queued':
+      case undefined:
+        return 'wait';
+    }
+  }
+
+  /** A conflict goes back to who made it, with both sides; if that is nobody who can, it waits for a person. */
+  async #resolve(): Promise<Next> {
+    const { planned, resolving, workspace, conflicts, files } = this.#step;
+    const inFiles = `Conflict with the work of other tasks in ${files.join(', ')}.`;
+    const filled = this.#fill();
+    const { onConflict } = filled;
+    const able =
+      onConflict.kind === 'command' || (onConflict.kind === 'return' && this.#can(planned.runtime, 'conflicts'));
+    if (!able || conflicts > conflictLimit || resolving === null || workspace === null) {
+      const how = 'Retry it (maos task retry) to do its work again on top of theirs.';
+      return this.#advance({ kind: 'waiting', for: 'person', reason: `${inFiles} ${how}` });
+    }
+    const place = await this.#workspace();
+    const { files: open } = await this.#tools.call(workspaceOps.conflict, { workspace, onto: resolving });
+    const prompt =
+      onConflict.kind === 'command' ? null : conflictPrompt({ run: this.#run, step: this.#step, files: open });
+    return this.#advance({
+      kind: 'work',
+      cwd: place.path,
+      env: {
+        ...this.#environment(filled, place),
+        MAOS_CONFLICT_FILES: open.join('\n'),
+        MAOS_CONFLICT_COMMIT: resolving,
+      },
+      prompt,
+      argv: onConflict.kind === 'command' ? [...onConflict.command] : null,
+      resolving,
+      resume: prompt !== null && this.#can(planned.runtime, 'resume'),
+    });
+  }
+}
+
+/** A result that was not accepted: another attempt is told why. */
+function refusal(kind: string, message: string): Failure {
+  return { class: kind, message, retry: true, feedback: message };
+}

@@ -1,0 +1,214 @@
+/**
+ * Carries a claimed task of a run from its claim to its end: worktree, agent, commit, checks, merge.
+ *
+ * D1  Every phase is a record in the log, and each step begins by asking what the log says: after a crash the driver
+ *     takes up the phase that stands there, and nothing that was finished is done again.
+ * D2  One task is advanced by one call at a time; different tasks side by side.
+ * D3  What is reported under the fence of an old claim is not accepted, so a lost lease cannot finish anything.
+ */
+import { agentEvents, agentOps } from '../agents/contract.ts';
+import type { Cancel, Clock } from '../kernel/clock.ts';
+import { AppError } from '../kernel/error.ts';
+import type { LogRecord } from '../kernel/event.ts';
+import type { Call, Reactor, Reader } from '../kernel/handler.ts';
+import { KeyedMutex } from '../kernel/mutex.ts';
+import { type Task, taskEvents, taskOps } from '../tasks/contract.ts';
+import { mergeEvents, workspaceOps } from '../workspaces/contract.ts';
+import { Attempt, type AttemptTools } from './attempt.ts';
+import { runEvents, runOps } from './contract.ts';
+import { claimedSteps, findStep, overBudget, stepFence, type StepState, stepOfAgent } from './rows.ts';
+
+export interface DriverOptions extends AttemptTools {
+  readonly call: Call;
+  readonly reader: Reader;
+  /** How many tasks of runs may be worked on at once on this machine. */
+  readonly limit: number;
+  readonly clock: Clock;
+  /** Told of what failed outside of a reactor. One task never stops another. */
+  readonly onFailure: (task: string, error: unknown) => void;
+}
+
+/** How often the leases of all tasks that are worked on are extended; a lease lasts three times as long. */
+const heartbeatMs = 5_000;
+
+export class Driver {
+  readonly #options: DriverOptions;
+  readonly #tasks = new KeyedMutex();
+  #dispatching: Promise<void> | undefined;
+  #again = false;
+  #beating: Cancel | undefined;
+  #stopped = false;
+
+  constructor(options: DriverOptions) {
+    this.#options = options;
+  }
+
+  /** Takes up every task that was claimed when the server stopped, and claims what may run. */
+  start(): void {
+    const { reader, onFailure } = this.#options;
+    for (const task of claimedSteps(reader)) {
+      this.advance(task).catch((error: unknown) => onFailure(task, error));
+    }
+    this.dispatch().catch((error: unknown) => onFailure('dispatch', error));
+    this.#beatLater();
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    this.#beating?.();
+  }
+
+  /** With nothing to do there is no timer; the next claim starts it again. */
+  #beatLater(): void {
+    if (this.#beating !== undefined || this.#stopped) return;
+    this.#beating = this.#options.clock.after(heartbeatMs, () => void this.#beat());
+  }
+
+  async #beat(): Promise<void> {
+    this.#beating = undefined;
+    const { reader, call, onFailure } = this.#options;
+    const claims = claimedSteps(reader).map((task) => ({ task, fence: stepFence(reader, task) }));
+    if (claims.length === 0) return;
+    try {
+      await call(taskOps.heartbeat, { claims: claims.slice(0, 2_000) });
+    } catch (error) {
+      onFailure('heartbeat', error);
+    }
+    this.#beatLater();
+  }
+
+  reactors(): Reactor[] {
+    return [
+      {
+        name: 'run-dispatch',
+        types: [...Object.values(taskEvents).map(({ type }) => type), runEvents.created.type, runEvents.resumed.type],
+        react: () => this.dispatch(),
+      },
+      { name: 'run-driver', types: [taskEvents.claimed.type], react: ({ stream }) => this.#claimed(stream) },
+      { name: 'run-sessions', types: [agentEvents.ended.type], react: ({ stream }) => this.#advanceAgent(stream) },
+      {
+        name: 'run-merges',
+        types: [mergeEvents.landed, mergeEvents.conflicted, mergeEvents.rejected, mergeEvents.withdrawn].map(
+          ({ type }) => type,
+        ),
+        react: (record) => this.#advanceMerge(record),
+      },
+      { name: 'run-cancel', types: [taskEvents.cancelled.type], react: ({ stream }) => this.#cancel(stream) },
+      {
+        name: 'run-cleanup',
+        types: [runEvents.landed.type, runEvents.failed.type],
+        react: ({ stream }) => this.#cleanUp(stream),
+      },
+      { name: 'run-budget', types: [agentEvents.observed.type], react: ({ stream }) => this.#watchBudget(stream) },
+    ];
+  }
+
+  /** Claims what may run now. Calls that come while one is on its way share the next one. */
+  dispatch(): Promise<void> {
+    if (this.#dispatching !== undefined) {
+      this.#again = true;
+      return this.#dispatching;
+    }
+    this.#dispatching = this.#dispatchAll().finally(() => {
+      this.#dispatching = undefined;
+    });
+    return this.#dispatching;
+  }
+
+  async #dispatchAll(): Promise<void> {
+    do {
+      this.#again = false;
+      const limit = Math.max(0, this.#options.limit - claimedSteps(this.#options.reader).length);
+      await this.#options.call(runOps.dispatch, { limit });
+    } while (this.#again);
+  }
+
+  /** Brings a task as far as it can come now; returns when it has ended or waits for its agent or the merge queue. */
+  advance(task: string): Promise<void> {
+    return this.#tasks.run(task, async () => {
+      for (;;) {
+        const step = findStep(this.#options.reader, task);
+        if (step === undefined || step.state !== 'claimed') return;
+        const held = await this.#options.call(taskOps.get, { task });
+        if (held.state !== 'claimed') return;
+        const next = await this.#once(step, held);
+        if (next === 'wait') return;
+      }
+    });
+  }
+
+  /** One phase. What a person has to know is a failure of the attempt; everything else is tried again by the reactor. */
+  async #once(step: StepState, held: Task): Promise<'next' | 'wait'> {
+    const attempt = new Attempt(this.#options, step, held.fence);
+    try {
+      return await attempt.next();
+    } catch (error) {
+      if (!(error instanceof AppError) || error.code === 'unavailable') throw error;
+      const message = error.fix === undefined ? error.message : `${error.message} ${error.fix}`;
+      return attempt.fail({ class: error.code, message, retry: false });
+    }
+  }
+
+  async #claimed(task: string): Promise<void> {
+    this.#beatLater();
+    await this.advance(task);
+  }
+
+  async #advanceAgent(agent: string): Promise<void> {
+    const task = stepOfAgent(this.#options.reader, agent);
+    if (task !== undefined) await this.advance(task);
+  }
+
+  async #advanceMerge({ stream }: LogRecord): Promise<void> {
+    const task = this.#options.reader.get<{ task: string }>('SELECT task FROM step WHERE merge = ?', stream)?.task;
+    if (task !== undefined) await this.advance(task);
+  }
+
+  /** A cancelled task's process is stopped, and its workspace is free again. */
+  async #cancel(task: string): Promise<void> {
+    const step = findStep(this.#options.reader, task);
+    if (step === undefined) return;
+    await this.#stop(step, 'its task was cancelled');
+    await this.#release(step);
+  }
+
+  async #stop({ agent }: StepState, reason: string): Promise<void> {
+    if (agent === null) return;
+    const { state } = await this.#options.call(agentOps.get, { agent });
+    if (state === 'starting' || state === 'running' || state === 'paused')
+      await this.#options.call(agentOps.stop, { agent, reason });
+  }
+
+  async #release({ task, workspace }: StepState): Promise<void> {
+    if (workspace !== null) await this.#options.call(workspaceOps.release, { workspace, holder: task });
+  }
+
+  /** When a task has ended its workspace is free; one of its own whose work has landed is removed. */
+  async #cleanUp(task: string): Promise<void> {
+    const step = findStep(this.#options.reader, task);
+    if (step === undefined || step.workspace === null) return;
+    if (step.state === 'claimed') return;
+    await this.#release(step);
+    if (step.state !== 'done' || step.planned.workspace !== null) return;
+    const { state } = await this.#options.call(workspaceOps.get, { workspace: step.workspace });
+    if (state !== 'ready') return;
+    try {
+      await this.#options.call(workspaceOps.remove, {
+        workspace: step.workspace,
+        reason: 'its work has landed',
+        purge: true,
+      });
+    } catch (error) {
+      // Something in it is nowhere else: it stays until a person removes it.
+      if (!(error instanceof AppError) || error.code !== 'conflict') throw error;
+    }
+  }
+
+  async #watchBudget(agent: string): Promise<void> {
+    const task = stepOfAgent(this.#options.reader, agent);
+    const step = task === undefined ? undefined : findStep(this.#options.reader, task);
+    if (step === undefined || step.state !== 'claimed') return;
+    const over = overBudget(this.#options.reader, step.run);
+    if (over !== null) await this.#stop(step, `budget: ${over}`);
+  }
+}

@@ -1,0 +1,315 @@
+import { conflict, notFound } from '../kernel/error.ts';
+import type { Reader, SqlValue } from '../kernel/handler.ts';
+import { run as runSchema, type Run, type RunDetail, type Step, step as stepSchema } from './contract.ts';
+import { type PlannedTask, plannedTaskSchema } from './planned.ts';
+
+interface RunRow {
+  readonly id: string;
+  readonly name: string;
+  readonly project: string;
+  readonly repository: string;
+  readonly base: string;
+  readonly branch: string;
+  readonly target: string | null;
+  readonly concurrency: number;
+  readonly budget_usd: number | null;
+  readonly budget_tokens: number | null;
+  readonly continues: string | null;
+  readonly inputs: string;
+  readonly plan: string;
+  readonly file: string | null;
+  readonly state: string;
+  readonly since: number;
+  readonly reason: string | null;
+  readonly merged: string | null;
+  readonly report: string | null;
+  readonly removed: number;
+  readonly created_at: number;
+  readonly ended_at: number | null;
+}
+
+interface StepRow {
+  readonly task: string;
+  readonly run: string;
+  readonly plan_id: string;
+  readonly planned: string;
+  readonly key: string;
+  readonly reuse: string | null;
+  readonly state: string;
+  readonly since: number;
+  readonly reason: string | null;
+  readonly phase: string;
+  readonly attempt: number;
+  readonly tries: number;
+  readonly agent: string | null;
+  readonly generation: number | null;
+  readonly workspace: string | null;
+  readonly base: string | null;
+  readonly commit_id: string | null;
+  readonly produced_base: string | null;
+  readonly landed: string | null;
+  readonly changed: string | null;
+  readonly outputs: string;
+  readonly summary: string | null;
+  readonly evidence: string;
+  readonly conflicts: number;
+  readonly resolving: string | null;
+  readonly files: string;
+  readonly merge: string | null;
+  readonly feedback: string | null;
+  readonly reused: number;
+  readonly last_action: string | null;
+  readonly started_at: number | null;
+  readonly ended_at: number | null;
+  readonly cost: number | null;
+  readonly tokens: number | null;
+}
+
+/** A step with what only the driver needs. */
+export interface StepState extends Step {
+  readonly run: string;
+  readonly planned: PlannedTask;
+  readonly reuse: string | null;
+  readonly producedBase: string | null;
+  readonly resolving: string | null;
+  readonly files: readonly string[];
+  readonly merge: string | null;
+  readonly feedback: string | null;
+}
+
+const stepSql = `SELECT step.*, (SELECT sum(cost) FROM run_usage WHERE run_usage.task = step.task) AS cost,
+  (SELECT sum(tokens) FROM run_usage WHERE run_usage.task = step.task) AS tokens FROM step`;
+
+function stepOf(row: StepRow): StepState {
+  const planned = plannedTaskSchema.parse(JSON.parse(row.planned));
+  const shown: Step = stepSchema.parse({
+    id: row.plan_id,
+    task: row.task,
+    title: planned.title,
+    needs: planned.needs,
+    state: row.state,
+    phase: row.phase,
+    since: row.since,
+    reason: row.reason,
+    runtime: planned.runtime,
+    attempt: row.tries,
+    agent: row.agent,
+    generation: row.generation,
+    workspace: row.workspace,
+    base: row.base,
+    commit: row.commit_id,
+    landed: row.landed,
+    changed: row.changed === null ? null : JSON.parse(row.changed),
+    outputs: JSON.parse(row.outputs),
+    summary: row.summary,
+    evidence: JSON.parse(row.evidence),
+    conflicts: row.conflicts,
+    lastAction: row.last_action,
+    costUsd: row.cost,
+    tokens: row.tokens ?? 0,
+    key: row.key,
+    reused: row.reused === 1,
+    startedAt: row.started_at,
+    endedAt: row.ended_at,
+  });
+  const { run, reuse, resolving, merge, feedback } = row;
+  return {
+    ...shown,
+    run,
+    planned,
+    reuse,
+    producedBase: row.produced_base,
+    resolving,
+    files: JSON.parse(row.files),
+    merge,
+    feedback,
+  };
+}
+
+/** The step that a task is, or undefined for a task outside of runs. */
+export function findStep(db: Reader, task: string): StepState | undefined {
+  const row = db.get<StepRow>(`${stepSql} WHERE task = ?`, task);
+  return row === undefined ? undefined : stepOf(row);
+}
+
+/** The claim that the step's record belongs to; less costly than `findStep`. */
+export function stepAttempt(db: Reader, task: string): { run: string; attempt: number; phase: string } | undefined {
+  return db.get<{ run: string; attempt: number; phase: string }>(
+    'SELECT run, attempt, phase FROM step WHERE task = ?',
+    task,
+  );
+}
+
+/** Steps of a run in the plan's order. */
+export function stepsOf(db: Reader, run: string): StepState[] {
+  return db.all<StepRow>(`${stepSql} WHERE run = ? ORDER BY step.rowid`, run).map(stepOf);
+}
+
+export function stepOfAgent(db: Reader, agent: string): string | undefined {
+  return db.get<{ task: string }>('SELECT task FROM step WHERE agent = ?', agent)?.task;
+}
+
+/** Tasks of runs that are claimed: what the driver takes up again after a restart. */
+export function claimedSteps(db: Reader): string[] {
+  return db
+    .all<{ task: string }>(`SELECT task FROM step WHERE state = 'claimed' ORDER BY rowid`)
+    .map((row) => row.task);
+}
+
+/** The fence of a task's last claim. */
+export function stepFence(db: Reader, task: string): number {
+  return db.get<{ fence: number }>('SELECT fence FROM step WHERE task = ?', task)?.fence ?? 0;
+}
+
+/** What a run has used: killed sessions included. `unpriced`: some session used tokens and told no price. */
+export function spentBy(db: Reader, run: string): { costUsd: number; tokens: number; unpriced: boolean } {
+  const row = db.get<{ cost: number; tokens: number; unpriced: number }>(
+    `SELECT coalesce(sum(cost), 0) AS cost, coalesce(sum(tokens), 0) AS tokens,
+     coalesce(max(cost IS NULL AND tokens > 0), 0) AS unpriced FROM run_usage WHERE run = ?`,
+    run,
+  );
+  return { costUsd: row?.cost ?? 0, tokens: row?.tokens ?? 0, unpriced: row?.unpriced === 1 };
+}
+
+/** Why a run may not use more, or null. An unknown price is a stop, not a zero. */
+export function overBudget(db: Reader, run: string): string | null {
+  const row = db.get<{ usd: number | null; tokens: number | null }>(
+    'SELECT budget_usd AS usd, budget_tokens AS tokens FROM run WHERE id = ?',
+    run,
+  );
+  if (row === undefined || (row.usd === null && row.tokens === null)) return null;
+  const spent = spentBy(db, run);
+  if (row.usd !== null && spent.unpriced)
+    return 'an agent used tokens without telling their price, and the run has a budget in money';
+  if (row.usd !== null && spent.costUsd >= row.usd)
+    return `the budget of $${row.usd} is used up ($${spent.costUsd.toFixed(2)})`;
+  if (row.tokens !== null && spent.tokens >= row.tokens)
+    return `the budget of ${row.tokens} tokens is used up (${spent.tokens})`;
+  return null;
+}
+
+export function stateCounts(db: Reader, run: string): Record<string, number> {
+  const rows = db.all<{ state: string; count: number }>(
+    'SELECT state, count(*) AS count FROM step WHERE run = ? GROUP BY state',
+    run,
+  );
+  return Object.fromEntries(rows.map((row) => [row.state, row.count]));
+}
+
+const runSql = 'SELECT * FROM run';
+
+function runOf(db: Reader, row: RunRow): Run {
+  return runSchema.parse({
+    id: row.id,
+    name: row.name,
+    project: row.project,
+    repository: row.repository,
+    base: row.base,
+    branch: row.branch,
+    target: row.target,
+    state: row.state,
+    since: row.since,
+    reason: row.reason,
+    concurrency: row.concurrency,
+    budget: { usd: row.budget_usd, tokens: row.budget_tokens },
+    spent: spentBy(db, row.id),
+    continues: row.continues,
+    merged: row.merged === null ? null : JSON.parse(row.merged),
+    counts: stateCounts(db, row.id),
+    createdAt: row.created_at,
+    endedAt: row.ended_at,
+    report: row.report,
+  });
+}
+
+/** A run by its name, its id, or a unique beginning of its id. */
+export function resolveRun(db: Reader, text: string): string {
+  const start = text.startsWith('run_') ? text : `run_${text}`;
+  const sql =
+    'SELECT id, name FROM run WHERE id = ?1 OR name = ?1 OR (id >= ?2 AND id < ?3) ORDER BY name = ?1 DESC LIMIT 5';
+  const found = db.all<{ id: string; name: string }>(sql, text, start, `${start}~`);
+  const [first, second] = found;
+  if (first === undefined) throw notFound('run', text, 'maos run list shows them.');
+  if (second === undefined || first.name === text) return first.id;
+  throw conflict(`"${text}" fits several runs: ${found.map((row) => row.name).join(', ')}.`, { fix: 'Give the name.' });
+}
+
+export function getRun(db: Reader, id: string): Run {
+  const row = db.get<RunRow>(`${runSql} WHERE run.id = ?`, id);
+  if (row === undefined) throw notFound('run', id, 'maos run list shows them.');
+  return runOf(db, row);
+}
+
+/** A run with its steps, without what only the driver needs. */
+export function getRunDetail(db: Reader, text: string): RunDetail {
+  const id = resolveRun(db, text);
+  return { ...getRun(db, id), steps: stepsOf(db, id).map(publicStep) };
+}
+
+function publicStep(state: StepState): Step {
+  const {
+    run: _run,
+    planned: _p,
+    reuse: _r,
+    producedBase: _b,
+    resolving: _c,
+    files: _f,
+    merge: _m,
+    feedback: _k,
+    ...shown
+  } = state;
+  return shown;
+}
+
+export function listRuns(
+  db: Reader,
+  filter: {
+    readonly state?: readonly string[] | undefined;
+    readonly project?: string | undefined;
+    readonly limit: number;
+  },
+): Run[] {
+  const values: SqlValue[] = [
+    filter.state === undefined ? null : JSON.stringify(filter.state),
+    filter.project ?? null,
+    filter.limit,
+  ];
+  const sql = `${runSql} WHERE run.removed = 0 AND (?1 IS NULL OR run.state IN (SELECT value FROM json_each(?1)))
+    AND (?2 IS NULL OR run.project = ?2) ORDER BY run.created_at DESC, run.rowid DESC LIMIT ?3`;
+  return db.all<RunRow>(sql, ...values).map((row) => runOf(db, row));
+}
+
+/** What a plan needs to be planned again: its text, where it came from and what it was given. */
+export function runSource(
+  db: Reader,
+  id: string,
+): { plan: string; file: string | null; inputs: Record<string, string> } {
+  const row = db.get<{ plan: string; file: string | null; inputs: string }>(
+    'SELECT plan, file, inputs FROM run WHERE id = ?',
+    id,
+  );
+  if (row === undefined) throw notFound('run', id, 'maos run list shows them.');
+  return { plan: row.plan, file: row.file, inputs: JSON.parse(row.inputs) };
+}
+
+/** Runs that are going on, oldest first. */
+export function runningRuns(db: Reader): { id: string; concurrency: number }[] {
+  return db.all<{ id: string; concurrency: number }>(
+    `SELECT id, concurrency FROM run WHERE state = 'running' ORDER BY created_at, rowid`,
+  );
+}
+
+/** `quickstart-3` when quickstart-1 and quickstart-2 were there. */
+export function nextRunName(db: Reader, plan: string): string {
+  const names = db.all<{ name: string }>('SELECT name FROM run WHERE name >= ? AND name < ?', `${plan}-`, `${plan}-~`);
+  const numbers = names
+    .map(({ name }) => Number(name.slice(plan.length + 1)))
+    .filter((number) => Number.isInteger(number));
+  return `${plan}-${Math.max(0, ...numbers) + 1}`;
+}
+
+/** The finished step of another run with this key: its result can be used again. */
+export function finishedWithKey(db: Reader, run: string, key: string): string | null {
+  const sql = `SELECT task FROM step WHERE run = ? AND key = ? AND state = 'done'`;
+  return db.get<{ task: string }>(sql, run, key)?.task ?? null;
+}

@@ -1,0 +1,274 @@
+import { agentOps } from '../agents/contract.ts';
+import { AppError, conflict } from '../kernel/error.ts';
+import { command, type CommandContext, type Handler, query } from '../kernel/handler.ts';
+import type { ParsedOf } from '../kernel/operation.ts';
+import { taskOps } from '../tasks/contract.ts';
+import { runEvents, runOps } from './contract.ts';
+import { planKeys } from './key.ts';
+import {
+  finishedWithKey,
+  findStep,
+  getRun,
+  getRunDetail,
+  listRuns,
+  nextRunName,
+  overBudget,
+  resolveRun,
+  runningRuns,
+  stateCounts,
+  stepAttempt,
+  type StepState,
+  stepsOf,
+} from './rows.ts';
+
+const record = command(runOps.record, (ctx, { planName, tasks, ...input }) => {
+  const id = ctx.newId('run');
+  const name = nextRunName(ctx.db, planName);
+  const branch = `maos/${name}`;
+  ctx.emit(runEvents.created, id, { ...input, name, branch });
+  const keys = planKeys(tasks, input.base);
+  const made = ctx.call(taskOps.batch, {
+    tasks: tasks.map((planned) => ({
+      ref: planned.id,
+      title: planned.title,
+      kind: 'step',
+      queue: id,
+      project: input.project,
+      run: id,
+      needs: planned.needs,
+      priority: planned.priority,
+      retries: planned.retries,
+    })),
+  });
+  for (const [index, planned] of tasks.entries()) {
+    const task = made.tasks[index];
+    if (task === undefined) throw new Error('task.batch returned fewer tasks than it was given.');
+    const key = keys[planned.id] ?? '';
+    const reuse = input.continues === null ? null : finishedWithKey(ctx.db, input.continues, key);
+    ctx.emit(runEvents.step, task.id, { run: id, planned, key, reuse });
+  }
+  return { run: id, name, branch };
+});
+
+const dispatch = command(runOps.dispatch, (ctx, { limit }) => {
+  const claimed: string[] = [];
+  for (const { id, concurrency } of runningRuns(ctx.db)) {
+    const counts = stateCounts(ctx.db, id);
+    const open = (counts['queued'] ?? 0) + (counts['claimed'] ?? 0) + (counts['delayed'] ?? 0);
+    if (open === 0) settle(ctx, id, counts);
+    if ((counts['queued'] ?? 0) === 0) continue;
+    const over = overBudget(ctx.db, id);
+    if (over !== null) {
+      if ((counts['claimed'] ?? 0) === 0) ctx.emit(runEvents.waiting, id, { reason: `Budget: ${over}.` });
+      continue;
+    }
+    let free = Math.min(concurrency - (counts['claimed'] ?? 0), limit - claimed.length);
+    for (; free > 0; free -= 1) {
+      const { task } = ctx.call(taskOps.claim, { worker: 'runner', queue: id });
+      if (task === null) break;
+      claimed.push(task.id);
+    }
+  }
+  return { claimed };
+});
+
+/** Ends a run in which nothing is going on any more, or says that it waits for a person. */
+function settle(ctx: CommandContext, run: string, counts: Readonly<Record<string, number>>): void {
+  const { done = 0, waiting = 0, failed = 0, cancelled = 0, blocked = 0 } = counts;
+  if (waiting > 0) {
+    const parked = stepsOf(ctx.db, run).find((step) => step.state === 'waiting');
+    ctx.emit(runEvents.waiting, run, {
+      reason: `${parked?.id ?? 'A task'} waits for a person: ${parked?.reason ?? ''}`,
+    });
+  } else if (failed + cancelled + blocked === 0 && done > 0) {
+    ctx.emit(runEvents.ended, run, { state: 'succeeded', reason: null });
+  } else {
+    const names = stepsOf(ctx.db, run).filter((step) => step.state === 'failed' || step.state === 'cancelled');
+    const reason = names.map((step) => `${step.id} ${step.state}: ${step.reason ?? ''}`).join('; ');
+    ctx.emit(runEvents.ended, run, { state: failed > 0 || cancelled === 0 ? 'failed' : 'cancelled', reason });
+  }
+}
+
+const stop = command(runOps.stop, (ctx, input) => {
+  const id = resolveRun(ctx.db, input.run);
+  const { state, steps } = getRunDetail(ctx.db, id);
+  if (state !== 'running' && state !== 'waiting') {
+    throw conflict(`The run has already ended (${state}).`, { fix: 'maos resume carries on what did not finish.' });
+  }
+  for (const step of steps) {
+    if (['done', 'failed', 'cancelled'].includes(step.state)) continue;
+    ctx.call(taskOps.cancel, { task: step.task, reason: input.reason });
+  }
+  ctx.emit(runEvents.ended, id, { state: 'cancelled', reason: input.reason });
+  return getRunDetail(ctx.db, id);
+});
+
+const resume = command(runOps.resume, (ctx, input) => {
+  const id = resolveRun(ctx.db, input.run);
+  const { state, steps } = getRunDetail(ctx.db, id);
+  if (state === 'running')
+    throw conflict('The run is still going on.', { fix: 'maos status shows it; maos stop ends it.' });
+  const again = steps
+    .filter((step) => ['failed', 'cancelled', 'waiting'].includes(step.state))
+    .map((step) => step.task);
+  const open = steps.some((step) => step.state !== 'done' && !again.includes(step.task));
+  if (again.length === 0 && !open) {
+    throw conflict('Every task of the run is done.', {
+      fix: 'Start a changed plan with maos run FILE --continues RUN.',
+    });
+  }
+  for (const task of again) ctx.call(taskOps.retry, { task });
+  ctx.emit(runEvents.resumed, id, { tasks: again });
+  return getRunDetail(ctx.db, id);
+});
+
+const note = command(runOps.note, (ctx, { run, note: noted }) => {
+  switch (noted.kind) {
+    case 'reported':
+      ctx.emit(runEvents.reported, run, { report: noted.report });
+      break;
+    case 'merged':
+      ctx.emit(runEvents.merged, run, { branch: noted.branch, from: noted.from, to: noted.to });
+      break;
+    case 'unmerged':
+      ctx.emit(runEvents.unmerged, run, { branch: noted.branch, from: noted.from, to: noted.to });
+      break;
+    case 'removed':
+      ctx.emit(runEvents.removed, run, {});
+      break;
+  }
+  return {};
+});
+
+type Move = ParsedOf<typeof runOps.advance>['move'];
+
+/** A report of an attempt that is no longer the current one changes nothing: the fence of the claim decides. */
+const advance = command(runOps.advance, (ctx, { task, attempt, move }) => {
+  const held = ctx.call(taskOps.get, { task });
+  if (held.state !== 'claimed' || held.fence !== attempt) return { accepted: false };
+  const at = stepAttempt(ctx.db, task);
+  if (at === undefined) return { accepted: false };
+  if (
+    at.attempt !== attempt &&
+    move.kind !== 'prepared' &&
+    move.kind !== 'failed' &&
+    !(move.kind === 'produced' && move.reused)
+  ) {
+    throw conflict(`Attempt ${attempt} of ${task} was not prepared.`, { fix: 'Report "prepared" first.' });
+  }
+  apply(ctx, task, attempt, move);
+  return { accepted: true };
+});
+
+function apply(ctx: CommandContext, task: string, attempt: number, move: Move): void {
+  switch (move.kind) {
+    case 'prepared':
+      ctx.emit(runEvents.prepared, task, { attempt, workspace: move.workspace, base: move.base });
+      return;
+    case 'work':
+      work(ctx, task, attempt, move);
+      return;
+    case 'produced': {
+      const { kind: _kind, ...produced } = move;
+      ctx.emit(runEvents.produced, task, { attempt, ...produced });
+      return;
+    }
+    case 'checked':
+      ctx.emit(runEvents.checked, task, { attempt, passed: move.passed, evidence: move.evidence });
+      return;
+    case 'merging':
+      ctx.emit(runEvents.merging, task, { attempt, merge: move.merge });
+      return;
+    case 'conflicted':
+      ctx.emit(runEvents.conflicted, task, { attempt, onto: move.onto, files: move.files });
+      return;
+    case 'landed':
+      land(ctx, task, attempt, move.commit);
+      return;
+    case 'failed':
+      fail(ctx, task, attempt, move);
+      return;
+    case 'waiting':
+      ctx.call(taskOps.wait, { task, fence: attempt, for: move.for, reason: move.reason });
+      return;
+  }
+}
+
+/** Gives the step's agent its next session; the first time, the agent joins the roster. */
+function work(ctx: CommandContext, task: string, attempt: number, move: Extract<Move, { kind: 'work' }>): void {
+  const step = current(ctx, task);
+  const agent = agentFor(ctx, step, move.argv !== null && step.planned.prompt !== null);
+  const started = ctx.call(agentOps.start, {
+    agent,
+    prompt: move.prompt,
+    argv: move.argv,
+    cwd: move.cwd,
+    env: move.env,
+    resume: move.resume,
+    task,
+    workspace: step.workspace,
+    timeoutMs: step.planned.timeoutMs,
+  });
+  ctx.emit(runEvents.working, task, { attempt, agent, generation: started.generation, resolving: move.resolving });
+}
+
+/** Every step has one agent; a command that resolves the conflict of a step with a prompt has one of its own. */
+function agentFor(ctx: CommandContext, step: StepState, resolver: boolean): string {
+  const run = getRun(ctx.db, step.run);
+  const name = `${run.name}/${step.id}${resolver ? '.resolve' : ''}`;
+  try {
+    return ctx.call(agentOps.get, { agent: name }).id;
+  } catch (error) {
+    if (!(error instanceof AppError) || error.code !== 'not_found') throw error;
+  }
+  const { runtime, agent, timeoutMs } = step.planned;
+  const { usd } = agent.limits;
+  const hired = ctx.call(agentOps.create, {
+    name,
+    runtime: resolver ? 'command' : runtime,
+    model: resolver ? null : agent.model,
+    args: resolver ? [] : agent.args,
+    limits: { timeoutMs: Math.max(100, timeoutMs), ...(usd === null || resolver ? {} : { budgetUsd: usd }) },
+    project: run.project,
+  });
+  return hired.id;
+}
+
+function land(ctx: CommandContext, task: string, attempt: number, commit: string | null): void {
+  const step = current(ctx, task);
+  ctx.emit(runEvents.landed, task, { attempt, commit });
+  ctx.call(taskOps.complete, {
+    task,
+    fence: attempt,
+    result: { commit: step.commit, landed: commit, outputs: step.outputs },
+  });
+}
+
+function fail(ctx: CommandContext, task: string, attempt: number, move: Extract<Move, { kind: 'failed' }>): void {
+  ctx.emit(runEvents.failed, task, { attempt, class: move.class, message: move.message, feedback: move.feedback });
+  ctx.call(taskOps.fail, {
+    task,
+    fence: attempt,
+    error: { class: move.class, message: move.message.slice(0, 10_000) },
+    retry: move.retry,
+    ...(move.retryAt === null ? {} : { retryAt: move.retryAt, free: true }),
+  });
+}
+
+function current(ctx: CommandContext, task: string): StepState {
+  const step = findStep(ctx.db, task);
+  if (step === undefined) throw new Error(`${task} is not a step of a run.`);
+  return step;
+}
+
+/** Commands and queries of runs. */
+export const runHandlers: readonly Handler[] = [
+  record,
+  dispatch,
+  stop,
+  resume,
+  note,
+  advance,
+  query(runOps.get, (ctx, input) => getRunDetail(ctx.db, input.run)),
+  query(runOps.list, (ctx, input) => ({ runs: listRuns(ctx.db, input) })),
+];

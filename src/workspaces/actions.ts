@@ -1,0 +1,191 @@
+import { join } from 'node:path';
+import { conflict, invalid, notFound } from '../kernel/error.ts';
+import { action, type ActionContext, type Handler } from '../kernel/handler.ts';
+import { projectOps } from '../projects/contract.ts';
+import { branchActions } from './branches.ts';
+import { allPassed, checkCommit, type CheckTools } from './check.ts';
+import { type Workspace, workspaceOps } from './contract.ts';
+import { absentChanges } from './git/absent.ts';
+import { commitAll, type Departure } from './git/commit.ts';
+import { finishConflict, startConflict } from './git/conflict.ts';
+import { resolveCommit } from './git/git.ts';
+import { includeFiles } from './git/include.ts';
+import { purgeTrash, removalPlan, removeWorktree, restoreTrash } from './git/remove.ts';
+import { checkExpectations, diffText, worktreeStatus } from './git/status.ts';
+import { addWorktree } from './git/worktree.ts';
+import { refuseHeld } from './service.ts';
+
+/** What actions on workspaces need from outside. */
+export interface WorkspaceTools extends CheckTools {
+  readonly trash: string;
+}
+
+/** The folder of the repository that a project is. */
+export async function repositoryOf(ctx: ActionContext, project: string): Promise<string> {
+  return (await ctx.call(projectOps.get, { project })).path;
+}
+
+function create({ git, root }: WorkspaceTools): Handler {
+  return action(workspaceOps.create, async (ctx, input) => {
+    const repository = await repositoryOf(ctx, input.project);
+    const base = await resolveCommit(git, repository, input.base);
+    if (base === null) throw invalid(`There is no commit "${input.base}" in ${repository}.`, { fix: 'Give a branch or a commit of it.' });
+    const reserved = await ctx.call(workspaceOps.reserve, { ...input, base, root });
+    if (reserved.state === 'ready') return reserved;
+    if (reserved.state !== 'requested' && reserved.state !== 'failed') {
+      throw conflict(`Workspace ${reserved.id} (${input.key}) is ${reserved.state}.`, { fix: 'maos workspace restore brings it back.' });
+    }
+    const { id, path, branch } = reserved;
+    await addWorktree(git, { repository, path, branch, base: reserved.base });
+    await includeFiles(git, repository, path);
+    const absent = (await absentChanges(git, repository, reserved.base)).map((change) => change.path);
+    return ctx.call(workspaceOps.report, { workspace: id, result: { kind: 'ready', absent } });
+  });
+}
+
+function departed(departure: Departure): string {
+  switch (departure.kind) {
+    case 'branch_switched':
+      return `Its worktree is on ${departure.actual ?? 'no branch'} instead of ${departure.expected}: the agent switched away.`;
+    case 'history_rewritten':
+      return `The commit it began at (${departure.base.slice(0, 12)}) is no longer in its history: the agent rewrote it.`;
+    case 'unmerged':
+      return `A merge was left half done: ${departure.files.join(', ')}.`;
+  }
+}
+
+function commit({ git }: WorkspaceTools): Handler {
+  return action(workspaceOps.commit, async (ctx, { workspace, since, message, expects }) => {
+    const { path, branch } = await ctx.call(workspaceOps.get, { workspace });
+    const none = { commit: null, files: 0, added: 0, deleted: 0 };
+    const other = await resolveCommit(git, path, 'MERGE_HEAD');
+    const request = { worktree: path, branch, base: since, message };
+    const result = other === null ? await commitAll(git, request) : await finishConflict(git, { ...request, other });
+    if (result.kind === 'unresolved') {
+      return { ...none, problem: `Conflicts are not resolved: ${result.files.map((file) => file.path).join(', ')}.` };
+    }
+    if (result.kind === 'abandoned') return { ...none, problem: 'The merge it was to resolve was abandoned.' };
+    if (result.kind !== 'result') return { ...none, problem: departed(result) };
+    const { changes } = result;
+    const measured = {
+      commit: result.commit,
+      files: changes.files.length,
+      added: changes.insertions,
+      deleted: changes.deletions,
+    };
+    if (result.embedded.length > 0) {
+      return { ...measured, problem: `It made repositories inside its worktree, which git cannot commit: ${result.embedded.join(', ')}.` };
+    }
+    return { ...measured, problem: await unexpected(path, since, result.commit, expects, changes.files.map((file) => file.path)) };
+  });
+
+  async function unexpected(path: string, from: string, to: string | null, expects: string[] | null, changed: string[]): Promise<string | null> {
+    if (expects === null || to === null) return null;
+    const outside = expects.length === 0 ? changed : (await checkExpectations(git, path, { from, to }, expects)).unexpected;
+    return outside.length === 0 ? null : `It changed files that it was not expected to: ${outside.slice(0, 20).join(', ')}.`;
+  }
+}
+
+function update({ git }: WorkspaceTools): Handler {
+  return action(workspaceOps.update, async (ctx, { workspace, branch }) => {
+    const { path } = await ctx.call(workspaceOps.get, { workspace });
+    const [head, wanted] = await Promise.all([resolveCommit(git, path, 'HEAD'), resolveCommit(git, path, `refs/heads/${branch}`)]);
+    if (head === null || wanted === null) throw notFound('branch', branch, 'maos doctor explains what is missing.');
+    if (head === wanted) return { head, conflicts: [] };
+    if ((await git.attempt(path, ['merge-base', '--is-ancestor', wanted, 'HEAD'])).code === 0) return { head, conflicts: [] };
+    const forward = await git.attempt(path, ['merge', '--ff-only', '--quiet', wanted]);
+    if (forward.code === 0) return { head: wanted, conflicts: [] };
+    const started = await startConflict(git, { worktree: path, other: wanted, message: `Merge ${branch}` });
+    if (started.kind === 'merged') return { head: started.commit, conflicts: [] };
+    return { head, conflicts: started.kind === 'dirty' ? [...started.files] : started.files.map((file) => file.path) };
+  });
+}
+
+function startResolving({ git }: WorkspaceTools): Handler {
+  return action(workspaceOps.conflict, async (ctx, { workspace, onto }) => {
+    const { path } = await ctx.call(workspaceOps.get, { workspace });
+    const started = await startConflict(git, { worktree: path, other: onto, message: 'Merge the work of other tasks' });
+    if (started.kind === 'dirty') {
+      throw conflict(`The workspace has uncommitted changes: ${started.files.join(', ')}.`, { fix: 'Commit or remove them there.' });
+    }
+    return { files: started.kind === 'merged' ? [] : started.files.map((file) => file.path) };
+  });
+}
+
+function check(tools: WorkspaceTools): Handler {
+  return action(workspaceOps.check, async (ctx, { project, ...request }) => {
+    const repository = await repositoryOf(ctx, project);
+    const evidence = await checkCommit({ ...tools, root: join(tools.root, project) }, { ...request, repository });
+    return { passed: allPassed(evidence), evidence };
+  });
+}
+
+function diff({ git }: WorkspaceTools): Handler {
+  return action(workspaceOps.diff, async (ctx, input) => {
+    const { path, base, state } = await ctx.call(workspaceOps.get, { workspace: input.workspace });
+    if (state !== 'ready') throw conflict(`The workspace is ${state}; it has no folder to compare.`, { fix: 'maos workspace restore brings it back.' });
+    const status = await worktreeStatus(git, path, base);
+    const { text } = input.stat ? { text: '' } : await diffText(git, path, base, null);
+    return { files: status.files.map(({ path: file, insertions, deletions }) => ({ path: file, added: insertions, deleted: deletions })), text };
+  });
+}
+
+function remove({ git, trash }: WorkspaceTools): Handler {
+  return action(workspaceOps.remove, async (ctx, input) => {
+    const found = await ctx.call(workspaceOps.get, { workspace: input.workspace });
+    if (found.state === 'trashed' || found.state === 'removed') return found;
+    refuseHeld(found);
+    const repository = await repositoryOf(ctx, found.project);
+    const doomed = { repository, id: found.id, path: found.path, branch: found.branch };
+    const plan = await removalPlan(git, doomed);
+    if (!plan.safe && input.token !== plan.token) throw wouldLose(found, plan);
+    const removal = await removeWorktree(git, { ...doomed, trash, token: plan.token });
+    if (removal.kind === 'stale') throw wouldLose(found, removal.plan);
+    const { rescue } = removal;
+    const reported = { kind: 'trashed', trash: removal.trashed ? join(trash, found.id) : null, rescue, reason: input.reason } as const;
+    const trashed = await ctx.call(workspaceOps.report, { workspace: found.id, result: reported });
+    if (!input.purge || !plan.safe) return trashed;
+    await purgeTrash(trash, found.id);
+    return ctx.call(workspaceOps.report, { workspace: found.id, result: { kind: 'purged' } });
+  });
+}
+
+function wouldLose(found: Workspace, plan: Awaited<ReturnType<typeof removalPlan>>): Error {
+  const { token, commits, uncommitted } = plan;
+  const what = [
+    ...(commits.length > 0 ? [`${commits.length} commit(s) that no other branch has`] : []),
+    ...(uncommitted.length > 0 ? [`${uncommitted.length} uncommitted file(s): ${uncommitted.slice(0, 10).join(', ')}`] : []),
+  ].join(' and ');
+  return conflict(`Workspace ${found.id} holds ${what}.`, {
+    fix: `Repeat with --token ${token} to move it to the trash; a rescue ref keeps its commits and files.`,
+    details: { token, commits, uncommitted },
+  });
+}
+
+function restore({ git, trash }: WorkspaceTools): Handler {
+  return action(workspaceOps.restore, async (ctx, input) => {
+    const found = await ctx.call(workspaceOps.get, { workspace: input.workspace });
+    if (found.state !== 'trashed') throw conflict(`The workspace is ${found.state}, not in the trash.`, { fix: 'maos trash lists what is.' });
+    const repository = await repositoryOf(ctx, found.project);
+    const { path, branch } = await restoreTrash(git, { repository, trash, id: found.id });
+    return ctx.call(workspaceOps.report, { workspace: found.id, result: { kind: 'restored', path, branch } });
+  });
+}
+
+function purge({ trash, now }: WorkspaceTools): Handler {
+  return action(workspaceOps.purge, async (ctx, { days }) => {
+    const { workspaces } = await ctx.call(workspaceOps.list, { state: ['trashed'], limit: 1_000 });
+    const old = workspaces.filter((workspace) => workspace.since <= now() - days * 86_400_000);
+    for (const { id } of old) {
+      await purgeTrash(trash, id);
+      await ctx.call(workspaceOps.report, { workspace: id, result: { kind: 'purged' } });
+    }
+    return { purged: old.map((workspace) => workspace.id) };
+  });
+}
+
+/** Operations of workspaces that act on git and on folders. */
+export function workspaceActions(tools: WorkspaceTools): readonly Handler[] {
+  const makers = [create, commit, update, startResolving, check, diff, remove, restore, purge];
+  return [...makers.map((make) => make(tools)), ...branchActions(tools)];
+}

@@ -1,0 +1,87 @@
+import { randomBytes } from 'node:crypto';
+import { cp, lstat, mkdtemp, open, readFile, realpath, rename, rm, stat } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, join, resolve } from 'node:path';
+import { invalid } from '../../kernel/error.ts';
+
+/** Whether something stands at `path`; a symbolic link counts, wherever it leads. */
+export async function exists(path: string): Promise<boolean> {
+  return (await lstat(path).catch(absent)) !== null;
+}
+
+/** Whether `path` is a folder. */
+export async function isFolder(path: string): Promise<boolean> {
+  return (await stat(path).catch(absent))?.isDirectory() ?? false;
+}
+
+/** For `.catch`: nothing there is an answer, anything else stays an error. */
+export function absent(error: unknown): null {
+  const code = error instanceof Error && 'code' in error ? error.code : undefined;
+  if (code === 'ENOENT' || code === 'ENOTDIR') return null;
+  throw error;
+}
+
+/** The git directory of a checkout: `.git` itself, or what the `.git` file of a linked worktree names. */
+export async function gitDirectory(worktree: string): Promise<string> {
+  const link = join(worktree, '.git');
+  const found = await lstat(link).catch(absent);
+  if (found?.isDirectory() ?? false) return link;
+  const target = found === null ? undefined : /^gitdir: (.*)$/m.exec(await readFile(link, 'utf8'))?.[1];
+  if (target === undefined) {
+    throw invalid(`${worktree} is not a git checkout.`, { fix: 'Run `maos doctor` to compare worktrees and log.' });
+  }
+  return resolve(worktree, target);
+}
+
+/** The directory that all worktrees of a repository share. Found without starting git; any folder of a checkout names it. */
+export async function commonDirectory(path: string): Promise<string> {
+  let folder = path;
+  while (!(await exists(join(folder, '.git'))) && dirname(folder) !== folder) folder = dirname(folder);
+  const directory = await gitDirectory(folder);
+  const common = await readFile(join(directory, 'commondir'), 'utf8').catch(absent);
+  return realpath(common === null ? directory : resolve(directory, common.trim()));
+}
+
+/** Writes a whole file or nothing: a reader, or a crash, sees the old text or the new. */
+export async function writeWhole(path: string, text: string): Promise<void> {
+  const draft = `${path}.${randomBytes(6).toString('hex')}`;
+  const file = await open(draft, 'wx');
+  try {
+    await file.writeFile(text);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+  await rename(draft, path);
+}
+
+/** Lends a copy of a worktree's index, so that git can be asked "what if" without touching the worktree. */
+export async function withIndexCopy<T>(worktree: string, task: (index: string) => Promise<T>): Promise<T> {
+  const folder = await mkdtemp(join(tmpdir(), 'maos-index-'));
+  try {
+    const index = join(folder, 'index');
+    // A worktree that was never filled has no index; git then starts from an empty one.
+    await cp(join(await gitDirectory(worktree), 'index'), index).catch(absent);
+    return await task(index);
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+/**
+ * Removes the lock of the index that a killed git command left behind. False when it is so young that its owner
+ * may still be at work.
+ */
+export async function removeStaleLock(worktree: string): Promise<boolean> {
+  const directory = await gitDirectory(worktree);
+  const lock = join(directory, 'index.lock');
+  const found = await stat(lock).catch(absent);
+  if (found === null) return true;
+  // The age is measured with the clock of the file system itself.
+  const probe = await mkdtemp(join(directory, 'maos-'));
+  const age = (await stat(probe)).mtimeMs - found.mtimeMs;
+  await rm(probe, { recursive: true });
+  if (age < 5_000) return false;
+  await rm(lock, { force: true });
+  return true;
+}

@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { verifyChain } from '../log/verify.ts';
 import { agentOps } from './contract.ts';
@@ -29,7 +30,7 @@ interface Doom {
 
 /** Runs a server until it is dead. */
 async function doomed({ lines, commit = 0, start = 'never', afterMs }: Doom): Promise<void> {
-  const script = join(import.meta.dirname, 'doomed-fleet.fixture.ts');
+  const script = fileURLToPath(new URL('./doomed-fleet.fixture.ts', import.meta.url));
   const child = spawn(process.execPath, [script, JSON.stringify({ home, lines, commit, start })], {
     stdio: ['ignore', 'pipe', 'inherit'],
     env: { PATH: process.env['PATH'], HOME: home },
@@ -112,6 +113,7 @@ describe('kill -9 of the server', () => {
     writeFileSync(join(home, 'work', 'go'), '');
     fleet = await new Fleet(home).open();
     await allIsWell(fleet, 'up\ndown\n');
+    expect(fleet.records('session.requested')).toHaveLength(1);
     ranOnce(fleet);
   });
 
@@ -121,6 +123,7 @@ describe('kill -9 of the server', () => {
     await doomed({ lines: [line, `${line}; sleep 0.1`], commit, afterMs: 1_000 });
     fleet = await new Fleet(home).open();
     await allIsWell(fleet, 'out\n');
+    expect(fleet.records('agent.created').length).toBeLessThanOrEqual(2);
     ranOnce(fleet);
   });
 

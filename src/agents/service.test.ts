@@ -312,6 +312,17 @@ describe('control', () => {
   });
 });
 
+describe('runtimes', () => {
+  it('are listed with what they can do, and probed only when asked', async () => {
+    const { runtimes } = await fleet.call(agentOps.runtimes, {});
+    expect(runtimes.map(({ name }) => name)).toEqual(['command', 'fake', 'claude']);
+    expect(runtimes[0]).toMatchObject({ capabilities: { prompt: false, resume: false }, usable: null, fix: null });
+    const probed = await fleet.call(agentOps.runtimes, { probe: true });
+    expect(probed.runtimes[0]).toMatchObject({ usable: true, fix: null });
+    expect(probed.runtimes.every(({ usable, fix }) => usable === true || typeof fix === 'string')).toBe(true);
+  });
+});
+
 describe('the views', () => {
   it('are the same, row for row, after a rebuild', async () => {
     const { id } = await fleet.call(agentOps.create, { runtime: 'fake', limits: { budgetUsd: 1 } });

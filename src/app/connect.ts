@@ -8,6 +8,7 @@ import { AppError } from '../kernel/error.ts';
 import type { LogRecord } from '../kernel/event.ts';
 import type { Operation, InputOf, OutputOf } from '../kernel/operation.ts';
 import { placesIn, readConfig } from './config.ts';
+import type { Server } from './server.ts';
 
 const serverFile = z.object({ url: z.string(), pid: z.int() });
 
@@ -85,7 +86,7 @@ function filterOf({ streams, types }: Wanted): { streams?: string[]; types?: str
   return { ...(streams === undefined ? {} : { streams: [...streams] }), ...(types === undefined ? {} : { types: [...types] }) };
 }
 
-async function embedded(server: Awaited<ReturnType<typeof import('./server.ts').startServer>>): Promise<Connection> {
+async function embedded(server: Server): Promise<Connection> {
   const { matcher } = await import('../gateway/filter.ts');
   const actor = { kind: 'user', id: 'local' } as const;
   return {
@@ -102,7 +103,7 @@ async function embedded(server: Awaited<ReturnType<typeof import('./server.ts').
 }
 
 async function* followEmbedded(
-  server: { readonly engine: { readonly feed: { follow(options: { after: number; signal: AbortSignal }): AsyncGenerator<LogRecord> } } },
+  server: Server,
   after: number,
   fits: (record: LogRecord) => boolean,
   signal: AbortSignal,

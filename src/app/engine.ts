@@ -32,12 +32,13 @@ export async function startEngine(places: ReturnType<typeof placesIn>, scope: Sc
   // The compiler rewrites imports but not this name, so the extension follows the file that is running.
   const entry = new URL(`./core${extname(import.meta.url)}`, import.meta.url);
   const worker = new Worker(entry, { workerData: data });
-  let feed: Feed | undefined;
-  const { client } = await CoreClient.connect(worker, (head) => feed?.advance(head));
+  const feeds: Feed[] = [];
+  const { client } = await CoreClient.connect(worker, (head) => feeds[0]?.advance(head));
   scope.defer(() => client.close());
   const reader = openReader(places.database);
   scope.defer(() => reader.close());
-  feed = new Feed(reader);
+  const feed = new Feed(reader);
+  feeds.push(feed);
   return { core: client, reader, feed };
 }
 

@@ -26,6 +26,7 @@ import { workspaceActions } from '../workspaces/actions.ts';
 import { createGit, type Git } from '../workspaces/git/git.ts';
 import { inspectRepository, makeFromTemplate } from '../workspaces/git/repository.ts';
 import { mergeQueue } from '../workspaces/queue.ts';
+import { sweep } from '../workspaces/sweep.ts';
 import { type Config, placesIn } from './config.ts';
 import { doctors } from './doctors.ts';
 import { capabilities, type Engine, now, startEngine } from './engine.ts';
@@ -67,6 +68,11 @@ const drainMs = 1_500;
 
 type Tools = ReturnType<typeof makeTools>;
 
+/** Known only once the doors are open. */
+interface Facts {
+  url: string | null;
+}
+
 function makeTools({ config, environment }: ServerOptions) {
   const places = placesIn(config.home);
   const env = Object.fromEntries(Object.entries(environment).flatMap(([key, value]) => (value === undefined ? [] : [[key, value]])));
@@ -105,7 +111,7 @@ async function open(options: ServerOptions, scope: Scope): Promise<Server> {
   mkdirSync(options.config.home, { recursive: true, mode: 0o700 });
   const engine = await startEngine(places, scope);
   const journal = new Journal(places.log, now);
-  const facts = { url: null as string | null };
+  const facts: Facts = { url: null };
   const registry = makeRegistry(options, tools, engine, journal, facts);
   const parts: Parts = { options, scope, engine, registry, journal, tools };
   if (options.acts) await act(parts);
@@ -114,7 +120,7 @@ async function open(options: ServerOptions, scope: Scope): Promise<Server> {
   return { registry, engine, url: facts.url, token, close: () => scope.close() };
 }
 
-function makeRegistry(options: ServerOptions, tools: Tools, engine: Engine, journal: Journal, facts: { url: string | null }): Registry {
+function makeRegistry(options: ServerOptions, tools: Tools, engine: Engine, journal: Journal, facts: Facts): Registry {
   const { places, git, host, check } = tools;
   const { core, reader, feed } = engine;
   const { environment, version, config } = options;
@@ -192,8 +198,9 @@ async function act({ options, scope, engine, registry, journal, tools }: Parts):
   const { places, host, check } = tools;
   const { reader, feed, core } = engine;
   const call = registry.as(systemActor('runner'));
-  await endLeftChecks(host, places.checks);
   const onFailure = (place: string, error: unknown): void => journal.failure(place, error);
+  await endLeftChecks(host, places.checks);
+  await sweep({ ...check, call, onFailure });
   const runner = new Runner({ host, runtimes, reader, call, clock: systemClock, environment: options.environment, onFailure });
   await runner.adopt();
   const driver = new Driver({ call, reader, limit: options.config.limit, outputs: places.outputs, capabilities: new Map(capabilities), clock: systemClock, onFailure });

@@ -96,7 +96,7 @@ async function conclude(shell: Shell, connection: Connection, id: string, json: 
       ...markdownLines(markdown, out),
       '',
       ...(file === null ? [] : [`Report: ${file}`]),
-      ...nextSteps(run),
+      ...nextSteps(run, markdown),
     ]);
   }
   return exitOf(run);
@@ -107,22 +107,24 @@ function exitOf({ state }: RunDetail): number {
   return state === 'waiting' ? exits.waiting : exits.failed;
 }
 
-function nextSteps(run: RunDetail): string[] {
-  const { name, state } = run;
-  const next = (what: string, why: string): string => `  ${what.padEnd(name.length + 20)}  ${why}`;
-  const steps =
+/** Commands that help now, without those that the report has named already. */
+function nextSteps(run: RunDetail, report: string): string[] {
+  const { name, state, target, steps } = run;
+  const troubled = steps.filter((step) => step.agent !== null && (step.state === 'failed' || step.state === 'waiting'));
+  const commands: readonly (readonly [string, string])[] =
     state === 'succeeded'
       ? [
-          next(`maos diff ${name}`, 'what it changed'),
-          next(`maos merge ${name}`, `land it${run.target === null ? '' : ` on ${run.target}`}`),
+          [`maos diff ${name}`, 'what it changed'],
+          [`maos merge ${name}`, `land it${target === null ? '' : ` on ${target}`}`],
         ]
       : [
-          ...run.steps
-            .filter(({ state: task }) => task === 'failed' || task === 'waiting')
-            .slice(0, 3)
-            .map(({ id }) => next(`maos logs ${name}/${id}`, 'what its agent printed')),
-          next(`maos resume ${name}`, 'carry it on'),
+          ...troubled.slice(0, 3).map(({ id }) => [`maos logs ${name}/${id}`, 'what its agent printed'] as const),
+          [`maos resume ${name}`, 'carry it on'],
         ];
-  const why = state === 'waiting' && run.reason !== null ? [`It waits for a person: ${oneLine(run.reason)}`] : [];
-  return [...why, 'Next:', ...steps];
+  const fresh = commands.filter(([command]) => !report.includes(command));
+  const width = Math.max(0, ...fresh.map(([command]) => command.length));
+  return [
+    ...(state === 'waiting' && run.reason !== null ? [`It waits for a person: ${oneLine(run.reason)}`] : []),
+    ...(fresh.length === 0 ? [] : ['Next:', ...fresh.map(([command, why]) => `  ${command.padEnd(width)}  ${why}`)]),
+  ];
 }

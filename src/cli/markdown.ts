@@ -20,7 +20,7 @@ export function markdownLines(markdown: string, terminal: Surface): string[] {
       index += rows.length - 1;
     } else shown.push(...paragraph(line, terminal));
   }
-  return shown;
+  return shown.filter((line, index) => line !== '' || shown[index - 1] !== '');
 }
 
 function isRow(line: string): boolean {

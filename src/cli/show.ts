@@ -31,6 +31,7 @@ function listLines(noun: string, list: readonly unknown[], terminal: Terminal, n
     title: spaced(key).toUpperCase(),
     ...(rows.some((row) => typeof row[key] === 'number') && !isMoment(key) ? { side: 'right' as const } : {}),
     ...(key === 'state' || key === 'severity' ? { style: stateStyle } : {}),
+    ...(key === 'id' || key === 'state' || isMoment(key) ? { solid: true } : {}),
   }));
   const cells = rows.map((row) =>
     keys.map((key) => {

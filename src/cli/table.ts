@@ -4,6 +4,8 @@ import { fit, widthOf } from './text.ts';
 export interface Column {
   readonly title: string;
   readonly side?: 'left' | 'right';
+  /** Half of an id is useless: the column is shown whole or not at all. Numbers always are. */
+  readonly solid?: boolean;
   readonly style?: (cell: string) => Style | undefined;
 }
 
@@ -11,10 +13,7 @@ const gap = 2;
 /** Narrower than this a column tells nothing. */
 const narrowest = 8;
 
-/**
- * A table in lines, head first. What does not fit is first taken from the widest columns, then columns go from the
- * right; without a limit of width nothing is cut.
- */
+/** A table in lines, head first. Texts give way to a narrow terminal, then whole columns do, from the right. */
 export function tableLines(
   columns: readonly Column[],
   rows: readonly (readonly string[])[],
@@ -24,7 +23,7 @@ export function tableLines(
   const natural = columns.map((column, index) =>
     Math.max(widthOf(column.title), ...rows.map((row) => widthOf(row[index] ?? ''))),
   );
-  const widths = fitWidths(natural, width);
+  const widths = fitWidths(columns, natural, width);
   const line = (cells: readonly string[], styleOf: (index: number, cell: string) => Style | undefined): string =>
     widths
       .map((columnWidth, index) => {
@@ -44,12 +43,18 @@ export function tableLines(
   ];
 }
 
-function fitWidths(natural: readonly number[], width: number): number[] {
+function fitWidths(columns: readonly Column[], natural: readonly number[], width: number): number[] {
   const widths = [...natural];
   const total = (): number => widths.reduce((sum, columnWidth) => sum + columnWidth, 0) + gap * (widths.length - 1);
+  const least = columns.map(({ solid, side }, index) =>
+    solid === true || side === 'right' ? (natural[index] ?? 0) : Math.min(narrowest, natural[index] ?? 0),
+  );
   while (total() > width) {
-    const widest = Math.max(...widths);
-    if (widest > narrowest) widths[widths.lastIndexOf(widest)] = Math.max(narrowest, widest - (total() - width));
+    // What can give way most, gives way; when nothing can, the last column goes.
+    const spare = widths.map((columnWidth, index) => columnWidth - (least[index] ?? 0));
+    const most = Math.max(...spare);
+    const at = spare.lastIndexOf(most);
+    if (most > 0) widths[at] = (widths[at] ?? 0) - Math.min(most, total() - width);
     else if (widths.length > 1) widths.pop();
     else break;
   }

@@ -31,7 +31,7 @@ function explain(issue: z.core.$ZodIssue, schema: z.ZodType): Issue[] {
 }
 
 /** The names of an object schema's fields; none for other schemas. */
-export function fieldsOf(schema: z.ZodType): string[] {
+function fieldsOf(schema: z.ZodType): string[] {
   const { def } = schema;
   return 'shape' in def && typeof def.shape === 'object' && def.shape !== null ? Object.keys(def.shape) : [];
 }

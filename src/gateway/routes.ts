@@ -3,7 +3,7 @@ import type { Operation } from '../kernel/operation.ts';
 import { HttpError } from './problem.ts';
 
 /** Below this path stand the routes of all operations. */
-export const apiPrefix = '/api/v1';
+const apiPrefix = '/api/v1';
 
 export interface Route {
   readonly operation: Operation;

@@ -25,7 +25,7 @@ export interface Transport {
 
 const mostTries = 4;
 
-/** node:http with connections that are kept. A process that makes one call starts faster with it than with fetch. */
+/** node:http with kept connections. A process that makes one call starts as fast with it as with fetch. */
 export function nodeTransport(url: string): Transport {
   const { hostname, port } = new URL(url);
   let agent: Agent | undefined;

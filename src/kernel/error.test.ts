@@ -9,7 +9,12 @@ const full = new AppError('exhausted', 'The budget is used up.', {
 
 describe('an error', () => {
   it('is the same after it has crossed a thread or a wire', () => {
-    for (const error of [full, invalid('No.'), conflict('No.', { fix: 'Wait.' }), notFound('task', 'x', 'maos task list')]) {
+    for (const error of [
+      full,
+      invalid('No.'),
+      conflict('No.', { fix: 'Wait.' }),
+      notFound('task', 'x', 'maos task list'),
+    ]) {
       const back = errorFrom(JSON.parse(JSON.stringify(errorData(error))));
       expect(back).toBeInstanceOf(AppError);
       expect(errorData(back)).toEqual(errorData(error));
@@ -21,7 +26,10 @@ describe('an error', () => {
   });
 
   it('that is a defect becomes internal, without its stack', () => {
-    expect(errorData(new TypeError('x is not a function'))).toEqual({ code: 'internal', message: 'x is not a function' });
+    expect(errorData(new TypeError('x is not a function'))).toEqual({
+      code: 'internal',
+      message: 'x is not a function',
+    });
     expect(errorData('text')).toEqual({ code: 'internal', message: 'text' });
     expect(errorData(undefined)).toEqual({ code: 'internal', message: 'undefined' });
     const back = errorFrom({ code: 'internal', message: 'x' });
@@ -30,6 +38,10 @@ describe('an error', () => {
   });
 
   it('of a missing thing names it', () => {
-    expect(notFound('task', 'task_x', 'List them.')).toMatchObject({ code: 'not_found', message: 'No task matches "task_x".', fix: 'List them.' });
+    expect(notFound('task', 'task_x', 'List them.')).toMatchObject({
+      code: 'not_found',
+      message: 'No task matches "task_x".',
+      fix: 'List them.',
+    });
   });
 });

@@ -7,7 +7,8 @@ import { exec } from './exec.ts';
 const folder = realpathSync(mkdtempSync(join(tmpdir(), 'maos-exec-')));
 afterAll(() => rmSync(folder, { recursive: true }));
 
-const sh = (script: string, options?: Parameters<typeof exec>[2]): ReturnType<typeof exec> => exec('/bin/sh', ['-c', script], options);
+const sh = (script: string, options?: Parameters<typeof exec>[2]): ReturnType<typeof exec> =>
+  exec('/bin/sh', ['-c', script], options);
 
 /** Whether a process is there and not a zombie that nobody has collected. */
 function alive(pid: number): boolean {
@@ -57,13 +58,13 @@ describe('ending a program', () => {
     const { code, stdout, stderr } = await sh('sleep 1000 & echo $!; wait', { timeout: 300 });
     expect(code).toBe(137);
     expect(stderr).toContain('longer than 300 ms');
-    expect(alive(Number(stdout))).toBe(false);
+    await expect.poll(() => alive(Number(stdout))).toBe(false);
   });
 
   it('does not wait for a child that keeps the output open', async () => {
     const { code, stdout } = await sh('sleep 1000 & echo $!', { timeout: 300 });
     expect(code).toBe(0);
-    expect(alive(Number(stdout))).toBe(false);
+    await expect.poll(() => alive(Number(stdout))).toBe(false);
   });
 
   it('kills it when the caller gives up, before or after the start', async () => {

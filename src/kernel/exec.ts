@@ -51,7 +51,9 @@ export const exec: Exec = (file, args, options = {}) =>
       resolve({ code, stdout: stdout(), stderr: notes.join('\n') });
     };
     child.once('error', (error) => finish(missing(error) ? 127 : 126, reason(error)));
-    child.once('close', (code, signal) => finish(code ?? 128 + (signal === null ? 0 : constants.signals[signal]), undefined));
+    child.once('close', (code, signal) =>
+      finish(code ?? 128 + (signal === null ? 0 : constants.signals[signal]), undefined),
+    );
     // A program that ends without reading its input breaks the pipe; its exit code tells all there is to tell.
     child.stdin?.on('error', () => undefined).end(options.input);
   });

@@ -49,9 +49,21 @@ export interface ActionContext extends QueryContext {
 
 /** An operation with the function that carries it out; made by `command`, `query` or `action`. */
 export type Handler =
-  | { readonly kind: 'command'; readonly operation: Operation; readonly run: (ctx: CommandContext, input: never) => unknown }
-  | { readonly kind: 'query'; readonly operation: Operation; readonly run: (ctx: QueryContext, input: never) => unknown }
-  | { readonly kind: 'action'; readonly operation: Operation; readonly run: (ctx: ActionContext, input: never) => unknown };
+  | {
+      readonly kind: 'command';
+      readonly operation: Operation;
+      readonly run: (ctx: CommandContext, input: never) => unknown;
+    }
+  | {
+      readonly kind: 'query';
+      readonly operation: Operation;
+      readonly run: (ctx: QueryContext, input: never) => unknown;
+    }
+  | {
+      readonly kind: 'action';
+      readonly operation: Operation;
+      readonly run: (ctx: ActionContext, input: never) => unknown;
+    };
 
 /** Synchronous, in the core thread: decides and emits events. */
 export function command<Op extends Operation>(

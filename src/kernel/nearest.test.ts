@@ -17,7 +17,12 @@ describe('the nearest word', () => {
   });
 
   it.each(['frobnicate', 'xyz', '', 'st'])('to %j is none', (word) => {
-    expect(nearest(word, commands.filter((command) => command !== 'up'))).toBeUndefined();
+    expect(
+      nearest(
+        word,
+        commands.filter((command) => command !== 'up'),
+      ),
+    ).toBeUndefined();
   });
 
   it('is none without candidates', () => {

@@ -22,7 +22,14 @@ export function makeRecords(head: Head, count: number, text = 'a "quoted" line\n
   const records: StoredRecord[] = [];
   for (let index = 0; index < count; index += 1) {
     const data = JSON.stringify({ text, index });
-    const draft = { at: 1_700_000_000_000 + index, actor: 'user:alice', stream: `item_${index}`, type: 'item.added', version: 1, data };
+    const draft = {
+      at: 1_700_000_000_000 + index,
+      actor: 'user:alice',
+      stream: `item_${index}`,
+      type: 'item.added',
+      version: 1,
+      data,
+    };
     records.push(chain(records.at(-1) ?? head, { ...draft, cause: 'call_1', trace: 'call_1' }));
   }
   return records;
@@ -92,7 +99,14 @@ export function logConformance(adapter: Adapter): void {
       const [one, two, three] = makeRecords(log.head(), 3);
       const records = [one, two, three].filter((record) => record !== undefined);
       expect(await refusal(() => log.append(0, records.toSpliced(1, 1)))).toBe('conflict');
-      expect(await refusal(() => log.append(0, records.map((record) => ({ ...record, previous: 'another' }))))).toBe('conflict');
+      expect(
+        await refusal(() =>
+          log.append(
+            0,
+            records.map((record) => ({ ...record, previous: 'another' })),
+          ),
+        ),
+      ).toBe('conflict');
       expect(log.read(0, 100)).toEqual([]);
       await log.append(0, records);
       expect(log.read(0, 100)).toEqual(records);

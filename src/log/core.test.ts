@@ -24,14 +24,20 @@ afterEach(async () => {
   place.remove();
 });
 
-function start(options: { commitDelay?: number } = {}, onHead = (head: number): void => void heads.push(head)): Promise<Connected> {
-  const worker = new Worker(new URL('./core.fixture.ts', import.meta.url), { workerData: { folder: place.folder, commitDelay: 0, ...options } });
+function start(
+  options: { commitDelay?: number } = {},
+  onHead = (head: number): void => void heads.push(head),
+): Promise<Connected> {
+  const worker = new Worker(new URL('./core.fixture.ts', import.meta.url), {
+    workerData: { folder: place.folder, commitDelay: 0, ...options },
+  });
   workers.push(worker);
   return CoreClient.connect(worker, onHead);
 }
 
 const die = { name: 'core.die' };
-const codes = (results: readonly CommandResult[]): string[] => results.map((result) => (result.ok ? 'ok' : result.error.code));
+const codes = (results: readonly CommandResult[]): string[] =>
+  results.map((result) => (result.ok ? 'ok' : result.error.code));
 const path = (): string => join(place.folder, 'maos.db');
 
 /** What is in the log once the core has let go of it. */
@@ -54,10 +60,11 @@ describe('the core thread', () => {
   });
 
   it('answers calls with results and refusals, and moves the head before it answers', async () => {
-    let feed: Feed | undefined;
-    const { client } = await start({}, (head) => feed?.advance(head));
+    let onHead = (_head: number): void => {};
+    const { client } = await start({}, (head) => onHead(head));
     const reader = openReader(path());
-    feed = new Feed(reader);
+    const feed = new Feed(reader);
+    onHead = (head) => feed.advance(head);
     const result = await client.submit(call(addItem, { title: 'a' }));
     expect(result).toMatchObject({ ok: true, position: 1 });
     expect(feed.read(0).map((record) => record.data)).toEqual([{ title: 'a' }]);
@@ -72,7 +79,9 @@ describe('the core thread', () => {
 
   it('commits what many callers submit in one turn together', async () => {
     const { client } = await start({ commitDelay: 5 });
-    const results = await Promise.all(Array.from({ length: 500 }, (_, index) => client.submit(call(addItem, { title: String(index) }))));
+    const results = await Promise.all(
+      Array.from({ length: 500 }, (_, index) => client.submit(call(addItem, { title: String(index) }))),
+    );
     expect(codes(results)).toEqual(Array(500).fill('ok'));
     expect(new Set(heads).size).toBe(1);
     await client.close();
@@ -96,7 +105,10 @@ describe('the core thread', () => {
     const snapshot = join(place.folder, 'snapshot');
     expect(await client.snapshot(snapshot)).toMatchObject({ ok: true, position: 1 });
     expect(existsSync(snapshot)).toBe(true);
-    expect(await client.snapshot(snapshot)).toMatchObject({ ok: false, error: { code: 'conflict', fix: expect.stringContaining('file') } });
+    expect(await client.snapshot(snapshot)).toMatchObject({
+      ok: false,
+      error: { code: 'conflict', fix: expect.stringContaining('file') },
+    });
     expect(await client.rebuild()).toMatchObject({ ok: true, output: ['idempotency', 'item'] });
     expect(await client.submit(call(countItems, {}))).toMatchObject({ output: 1 });
     await client.close();
@@ -108,7 +120,11 @@ describe('a core that cannot open its log', () => {
     writeFileSync(path(), 'not a database, but long enough to look like one'.repeat(10));
     const error: unknown = await start().catch((thrown: unknown) => thrown);
     expect(error).toBeInstanceOf(AppError);
-    expect(error).toMatchObject({ code: 'unavailable', message: expect.stringContaining('is not a SQLite database'), fix: expect.stringContaining('maos restore') });
+    expect(error).toMatchObject({
+      code: 'unavailable',
+      message: expect.stringContaining('is not a SQLite database'),
+      fix: expect.stringContaining('maos restore'),
+    });
   });
 
   it('rejects when another server has the lock', async () => {
@@ -120,19 +136,38 @@ describe('a core that cannot open its log', () => {
   it('rejects when its thread cannot even start', async () => {
     const worker = new Worker(new URL('./no-such-file.ts', import.meta.url));
     workers.push(worker);
-    await expect(CoreClient.connect(worker, () => {})).rejects.toMatchObject({ code: 'unavailable', message: expect.stringContaining('no-such-file') });
+    await expect(CoreClient.connect(worker, () => {})).rejects.toMatchObject({
+      code: 'unavailable',
+      message: expect.stringContaining('no-such-file'),
+    });
   });
 });
 
 describe('a core that dies', () => {
   it('has every call in flight refused, and every later one', async () => {
     const { client } = await start({ commitDelay: 5 });
-    const inFlight = [...Array.from({ length: 20 }, (_, index) => call(addItem, { title: String(index) })), call(die, {}), call(addItem, { title: 'x' })];
-    const results = await Promise.all([...inFlight.map((item) => client.submit(item)), client.snapshot(join(place.folder, 'snapshot'))]);
+    const inFlight = [
+      ...Array.from({ length: 20 }, (_, index) => call(addItem, { title: String(index) })),
+      call(die, {}),
+      call(addItem, { title: 'x' }),
+    ];
+    const results = await Promise.all([
+      ...inFlight.map((item) => client.submit(item)),
+      client.snapshot(join(place.folder, 'snapshot')),
+    ]);
     expect(codes(results)).toEqual(results.map(() => 'unavailable'));
-    expect(results[0]).toMatchObject({ error: { details: { outcome: 'unknown' }, fix: expect.stringContaining('idempotency key') } });
-    expect(await client.stopped).toMatchObject({ code: 'unavailable', message: expect.stringContaining('ended with code 3') });
-    const later = await Promise.all([client.submit(call(addItem, { title: 'y' })), client.snapshot('x'), client.rebuild()]);
+    expect(results[0]).toMatchObject({
+      error: { details: { outcome: 'unknown' }, fix: expect.stringContaining('idempotency key') },
+    });
+    expect(await client.stopped).toMatchObject({
+      code: 'unavailable',
+      message: expect.stringContaining('ended with code 3'),
+    });
+    const later = await Promise.all([
+      client.submit(call(addItem, { title: 'y' })),
+      client.snapshot('x'),
+      client.rebuild(),
+    ]);
     expect(codes(later)).toEqual(['unavailable', 'unavailable', 'unavailable']);
     client.savePosition('a', 1);
     await client.close();
@@ -157,7 +192,8 @@ describe('closing', () => {
   it('lets what was submitted finish, answers it, and can be done twice', async () => {
     const { client } = await start({ commitDelay: 20 });
     const results: CommandResult[] = [];
-    const submit = (title: string): Promise<unknown> => client.submit(call(addItem, { title })).then((result) => results.push(result));
+    const submit = (title: string): Promise<unknown> =>
+      client.submit(call(addItem, { title })).then((result) => results.push(result));
     const first = submit('a');
     await first;
     const submitted = Array.from({ length: 1_500 }, (_, index) => submit(String(index)));
@@ -165,7 +201,10 @@ describe('closing', () => {
     await Promise.all([client.close(), client.close()]);
     await Promise.all(submitted);
     expect(codes(results)).toEqual(Array(1_501).fill('ok'));
-    expect(await client.submit(call(addItem, { title: 'late' }))).toMatchObject({ ok: false, error: { code: 'unavailable', message: expect.stringContaining('stopping') } });
+    expect(await client.submit(call(addItem, { title: 'late' }))).toMatchObject({
+      ok: false,
+      error: { code: 'unavailable', message: expect.stringContaining('stopping') },
+    });
     expect(stored()).toBe(1_501);
     expect(existsSync(`${path()}-wal`)).toBe(false);
   });

@@ -100,7 +100,8 @@ class CoreServer {
       this.#port.postMessage({ kind: 'results', results, head } satisfies FromCore);
     } catch {
       // One of them cannot be sent to another thread (it holds a function, say); the others must not wait for it.
-      for (const [id, result] of results) this.#port.postMessage({ kind: 'results', results: [[id, sendable(result)]], head } satisfies FromCore);
+      for (const [id, result] of results)
+        this.#port.postMessage({ kind: 'results', results: [[id, sendable(result)]], head } satisfies FromCore);
     }
   }
 
@@ -133,7 +134,13 @@ function sendable(result: CommandResult): CommandResult {
     structuredClone(result);
     return result;
   } catch (error) {
-    return { ok: false, error: { code: 'internal', message: `The call was carried out, but its result is not plain data: ${String(error)}` } };
+    return {
+      ok: false,
+      error: {
+        code: 'internal',
+        message: `The call was carried out, but its result is not plain data: ${String(error)}`,
+      },
+    };
   }
 }
 
@@ -284,11 +291,16 @@ export class CoreClient {
     if (this.#failure !== undefined) return;
     const message = error instanceof Error ? error.message : String(error);
     const fix = 'Start the server again (maos up).';
-    this.#failure = error instanceof AppError ? error : new AppError('unavailable', `The core has stopped: ${message}.`, { fix });
-    const unknown = new AppError('unavailable', `The core stopped before it answered (${message}): the call may have been carried out or not.`, {
-      fix: `${fix} Then look whether it was carried out, or repeat it with the same idempotency key.`,
-      details: { outcome: 'unknown' },
-    });
+    this.#failure =
+      error instanceof AppError ? error : new AppError('unavailable', `The core has stopped: ${message}.`, { fix });
+    const unknown = new AppError(
+      'unavailable',
+      `The core stopped before it answered (${message}): the call may have been carried out or not.`,
+      {
+        fix: `${fix} Then look whether it was carried out, or repeat it with the same idempotency key.`,
+        details: { outcome: 'unknown' },
+      },
+    );
     for (const id of [...this.#waiting.keys()]) this.#resolve(id, { ok: false, error: errorData(unknown) });
     this.#stopped.resolve(this.#failure);
   }

@@ -28,12 +28,12 @@ export class Database implements Writer {
 
   get<Row extends object>(sql: string, ...values: SqlValue[]): Row | undefined {
     // The row type is declared beside the SQL that selects it; SQLite cannot know it.
-    // oxlint-disable-next-line typescript/no-unsafe-type-assertion
+    // oxlint-disable-next-line typescript/consistent-type-assertions
     return this.#statement(sql).get(...values) as Row | undefined;
   }
 
   all<Row extends object>(sql: string, ...values: SqlValue[]): Row[] {
-    // oxlint-disable-next-line typescript/no-unsafe-type-assertion
+    // oxlint-disable-next-line typescript/consistent-type-assertions
     return this.#statement(sql).all(...values) as unknown as Row[];
   }
 

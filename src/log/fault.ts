@@ -13,6 +13,7 @@ const faults: ReadonlyMap<number, 'busy' | 'disk' | 'damaged'> = new Map([
   [26, 'damaged'],
 ]);
 
+const full = 13;
 const constraint = 19;
 
 function sqliteCode(error: unknown): number | undefined {
@@ -37,11 +38,17 @@ export function writeFault(error: unknown): AppError | undefined {
   const message = `The log could not be written (${error.message}); nothing was changed.`;
   switch (kind) {
     case 'busy':
-      return new AppError('unavailable', message, { fix: 'Close the other program that has the database open, and call again.' });
+      return new AppError('unavailable', message, {
+        fix: 'Close the other program that has the database open, and call again.',
+      });
     case 'disk':
-      return new AppError('unavailable', message, { fix: 'Free disk space in MAOS_HOME and call again; agents that are running go on.' });
+      return new AppError('unavailable', message, {
+        fix: 'Free disk space in MAOS_HOME and call again; agents that are running go on.',
+      });
     case 'damaged':
-      return new AppError('unavailable', message, { fix: 'Stop the server (maos down) and restore the newest snapshot (maos restore).' });
+      return new AppError('unavailable', message, {
+        fix: 'Stop the server (maos down) and restore the newest snapshot (maos restore).',
+      });
   }
 }
 
@@ -59,9 +66,17 @@ export function openFault(path: string, error: unknown): unknown {
   const message = error instanceof Error ? error.message : String(error);
   if (kind === 'damaged') return damaged(path, `is damaged: ${message}`);
   // A number that no record of ours can hold, or a table that every database of ours has.
-  if (/too large to be represented|no such (table|column)/.test(message)) return damaged(path, `is damaged: ${message}`);
+  if (/too large to be represented|no such (table|column)/.test(message))
+    return damaged(path, `is damaged: ${message}`);
   if (kind === 'busy') {
-    return new AppError('unavailable', `${path} is in use by another program.`, { fix: 'Close that program and try again.' });
+    return new AppError('unavailable', `${path} is in use by another program.`, {
+      fix: 'Close that program and try again.',
+    });
+  }
+  if (sqliteCode(error) === full) {
+    return new AppError('unavailable', `There is no room for ${path}.`, {
+      fix: 'Free disk space there and try again.',
+    });
   }
   if (kind === undefined && !(error instanceof Error && 'syscall' in error)) return error;
   return new AppError('unavailable', `${path} cannot be opened: ${message}.`, {

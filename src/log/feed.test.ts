@@ -98,7 +98,12 @@ describe('a follower', () => {
   it('is given the records with their data', async () => {
     add(1, 'the title');
     const [record]: LogRecord[] = feed.read(0);
-    expect(record).toMatchObject({ position: 1, type: 'item.added', data: { title: 'the title' }, actor: 'user:alice' });
+    expect(record).toMatchObject({
+      position: 1,
+      type: 'item.added',
+      data: { title: 'the title' },
+      actor: 'user:alice',
+    });
     expect(feed.read(0)[0]).toBe(record);
   });
 
@@ -161,7 +166,8 @@ describe('aborting', () => {
   it('ends a waiting follower and forgets it', async () => {
     const controller = new AbortController();
     const followers = range(1, 50).map(async () => {
-      for await (const record of feed.follow({ after: 0, signal: controller.signal })) throw new Error(`got ${record.position}`);
+      for await (const record of feed.follow({ after: 0, signal: controller.signal }))
+        throw new Error(`got ${record.position}`);
     });
     await setImmediate();
     expect(feed.waiting).toBe(50);

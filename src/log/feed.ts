@@ -64,7 +64,8 @@ export class Feed {
     if (behind <= 0) return [];
     if (behind <= page) this.#load(after);
     const start = after + 1 - (this.#recent[0]?.record.position ?? Infinity);
-    if (start >= 0 && start < this.#recent.length) return this.#recent.slice(start, start + limit).map(({ record }) => record);
+    if (start >= 0 && start < this.#recent.length)
+      return this.#recent.slice(start, start + limit).map(({ record }) => record);
     return readLog(this.#reader, after, Math.min(limit, behind)).map(parseRecord);
   }
 

@@ -13,7 +13,8 @@ export const callKept = event(
 export const idempotencyView: View = {
   name: 'idempotency',
   tables: ['idempotency'],
-  schema: 'CREATE TABLE idempotency (key TEXT PRIMARY KEY, operation TEXT NOT NULL, input_hash TEXT NOT NULL, output TEXT) STRICT;',
+  schema:
+    'CREATE TABLE idempotency (key TEXT PRIMARY KEY, operation TEXT NOT NULL, input_hash TEXT NOT NULL, output TEXT) STRICT;',
   applies: [
     on(callKept, (db, { data, stream }) =>
       db.run(

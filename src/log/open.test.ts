@@ -1,7 +1,21 @@
 import { spawn, spawnSync } from 'node:child_process';
-import { copyFileSync, existsSync, mkdirSync, openSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync, writeSync, closeSync } from 'node:fs';
+import {
+  chmodSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+  writeSync,
+  closeSync,
+} from 'node:fs';
 import { dirname, join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
+import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { AppError } from '../kernel/error.ts';
 import { makeRecords } from './conformance.fixture.ts';
@@ -27,7 +41,8 @@ function make(count = 200): void {
 /** Opens, expects a refusal with a fix that leaves every byte as it is, and returns its message. */
 function refused(): string {
   const files = [path, `${path}-wal`];
-  const bytes = (): (Buffer | undefined)[] => files.map((file) => (existsSync(file) && statSync(file).size > 0 ? readFileSync(file) : undefined));
+  const bytes = (): (Buffer | undefined)[] =>
+    files.map((file) => (existsSync(file) && statSync(file).size > 0 ? readFileSync(file) : undefined));
   const before = bytes();
   let error: unknown;
   try {
@@ -39,7 +54,9 @@ function refused(): string {
   expect(error.code).toBe('unavailable');
   expect(error.fix).toMatch(/\w+.*\.$/);
   expect(error.message).toContain(place.folder);
-  expect(bytes().map((now, index) => now?.equals(before[index] ?? Buffer.of()) ?? before[index] === undefined)).toEqual([true, true]);
+  expect(bytes().map((now, index) => now?.equals(before[index] ?? Buffer.of()) ?? before[index] === undefined)).toEqual(
+    [true, true],
+  );
   return error.message;
 }
 
@@ -146,7 +163,13 @@ describe('opening refuses', () => {
 
   it('a second writer, in this process and in another one, until the first is gone', async () => {
     make();
-    const child = spawn(process.execPath, [join(import.meta.dirname, 'crash.fixture.ts'), 'hold', path], { stdio: ['ignore', 'pipe', 'inherit'] });
+    const child = spawn(
+      process.execPath,
+      [fileURLToPath(new URL('./crash.fixture.ts', import.meta.url)), 'hold', path],
+      {
+        stdio: ['ignore', 'pipe', 'inherit'],
+      },
+    );
     await new Promise((resolve) => child.stdout.once('data', resolve));
     expect(refused()).toMatch(/Another MAOS server is writing/);
     child.kill('SIGKILL');
@@ -158,11 +181,15 @@ describe('opening refuses', () => {
     new SqliteLog(path).close();
   });
 
-  it('a file that it may not write', ({ skip }) => {
-    if (process.getuid?.() !== 0) skip('only root can become somebody else');
+  it('a file that it may not write', () => {
     make();
-    const open = `import('${join(import.meta.dirname, 'sqlite.ts')}').then(({ SqliteLog }) => new SqliteLog('${path}')).catch((e) => console.log(e.code, e.fix))`;
-    const { stdout } = spawnSync(process.execPath, ['-e', `process.setuid(65534); ${open}`], { encoding: 'utf8', cwd: dirname(import.meta.dirname) });
+    chmodSync(path, 0o000);
+    const script = `
+      if (process.getuid() === 0) process.setuid(65534);
+      const { SqliteLog } = await import(${JSON.stringify(new URL('./sqlite.ts', import.meta.url).href)});
+      try { new SqliteLog(${JSON.stringify(path)}); } catch (error) { console.log(error.code, error.fix); }
+    `;
+    const { stdout } = spawnSync(process.execPath, ['--input-type=module', '-e', script], { encoding: 'utf8' });
     expect(stdout).toMatch(/^unavailable Check that .* belong to you/);
   });
 

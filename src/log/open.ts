@@ -1,4 +1,16 @@
-import { chmodSync, closeSync, existsSync, fsyncSync, mkdirSync, openSync, readdirSync, renameSync, rmSync, statfsSync, statSync } from 'node:fs';
+import {
+  chmodSync,
+  closeSync,
+  existsSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  statfsSync,
+  statSync,
+} from 'node:fs';
 import { dirname, join } from 'node:path';
 import { AppError } from '../kernel/error.ts';
 import { Database } from './database.ts';
@@ -59,9 +71,13 @@ export function prepareFolder(folder: string): void {
   makeFolder(folder);
   const name = networkFileSystem(statfsSync(folder).type);
   if (name === undefined) return;
-  throw new AppError('unavailable', `${folder} is on a network file system (${name}), where SQLite can lose committed work.`, {
-    fix: 'Set MAOS_HOME to a folder on a local disk.',
-  });
+  throw new AppError(
+    'unavailable',
+    `${folder} is on a network file system (${name}), where SQLite can lose committed work.`,
+    {
+      fix: 'Set MAOS_HOME to a folder on a local disk.',
+    },
+  );
 }
 
 /** Opens a database file for writing, making it if the folder is new; refuses what is not certainly a healthy database of ours. */
@@ -110,9 +126,13 @@ export function seal(path: string): void {
 function createDatabase(path: string): void {
   const leftovers = [`${path}-wal`, join(dirname(path), 'transcripts')].filter((entry) => holdsSomething(entry));
   if (leftovers.length > 0) {
-    throw new AppError('unavailable', `${path} is missing, but ${leftovers.join(' and ')} remain: this is not a new installation.`, {
-      fix: 'Restore the database (maos restore SNAPSHOT), or move the whole folder away to start empty.',
-    });
+    throw new AppError(
+      'unavailable',
+      `${path} is missing, but ${leftovers.join(' and ')} remain: this is not a new installation.`,
+      {
+        fix: 'Restore the database (maos restore SNAPSHOT), or move the whole folder away to start empty.',
+      },
+    );
   }
   const draft = `${path}.new`;
   for (const old of [draft, `${draft}-journal`]) rmSync(old, { force: true });

@@ -36,13 +36,23 @@ afterEach(() => {
   place.remove();
 });
 
-const codes = (results: readonly CommandResult[]): string[] => results.map((result) => (result.ok ? 'ok' : result.error.code));
-const titles = (): unknown[] => sample.log.database.all<{ title: string }>('SELECT title FROM item ORDER BY rowid').map((row) => row.title);
+const codes = (results: readonly CommandResult[]): string[] =>
+  results.map((result) => (result.ok ? 'ok' : result.error.code));
+const titles = (): unknown[] =>
+  sample.log.database.all<{ title: string }>('SELECT title FROM item ORDER BY rowid').map((row) => row.title);
 const output = (result: CommandResult): unknown => (result.ok ? result.output : result.error);
 
 /** A command made for one test. */
 const odd = (name: string, run: Parameters<typeof command>[1]): { op: { name: string }; handler: Handler } => {
-  const op = operation({ name, summary: 'x', effect: 'write', scope: 'x', route: 'POST /x', input: z.any(), output: z.any() });
+  const op = operation({
+    name,
+    summary: 'x',
+    effect: 'write',
+    scope: 'x',
+    route: 'POST /x',
+    input: z.any(),
+    output: z.any(),
+  });
   return { op, handler: command(op, run) };
 };
 
@@ -53,7 +63,12 @@ describe('one command', () => {
     expect(result).toMatchObject({ ok: true, position: 1 });
     expect(titles()).toEqual(['a']);
     const [record] = sample.log.read(0, 10);
-    expect(record).toMatchObject({ actor: 'user:alice', type: 'item.added', data: '{"title":"a"}', trace: 'call_outside' });
+    expect(record).toMatchObject({
+      actor: 'user:alice',
+      type: 'item.added',
+      data: '{"title":"a"}',
+      trace: 'call_outside',
+    });
   });
 
   it('leaves nothing when it throws after it emitted: no rows, no records, the old head', () => {
@@ -61,7 +76,10 @@ describe('one command', () => {
     sample.one(addItem, { title: 'a' });
     const before = { head: sample.log.head(), tables: dumpTables(sample.log.database, itemView) };
     const result = sample.one(addAndFail, { title: 'b' });
-    expect(result).toEqual({ ok: false, error: { code: 'conflict', message: 'It was decided to fail.', fix: 'Do not call it.' } });
+    expect(result).toEqual({
+      ok: false,
+      error: { code: 'conflict', message: 'It was decided to fail.', fix: 'Do not call it.' },
+    });
     expect({ head: sample.log.head(), tables: dumpTables(sample.log.database, itemView) }).toEqual(before);
     expect(sample.log.read(0, 10)).toHaveLength(1);
   });
@@ -114,17 +132,27 @@ describe('one command', () => {
       }
     });
     open({ handlers: [...itemHandlers, handler] });
-    expect(output(sample.one(op, {}))).toMatchObject({ code: 'internal', message: expect.stringContaining('must not wait') });
+    expect(output(sample.one(op, {}))).toMatchObject({
+      code: 'internal',
+      message: expect.stringContaining('must not wait'),
+    });
     await Promise.resolve();
     expect(String(late)).toContain('after it had ended');
     expect(sample.log.head().position).toBe(0);
   });
 
   it('is refused when nobody carries it out, and when it calls another with a wrong input', () => {
-    const { op, handler } = odd('x.wrong', (ctx) => ctx.call({ ...addItem, input: addItem.input }, JSON.parse('{"titel":"a"}')));
+    const { op, handler } = odd('x.wrong', (ctx) =>
+      ctx.call({ ...addItem, input: addItem.input }, JSON.parse('{"titel":"a"}')),
+    );
     open({ handlers: [...itemHandlers, handler] });
-    expect(output(sample.one({ name: 'item.none' }, {}))).toMatchObject({ code: 'internal', message: expect.stringContaining('item.none') });
-    expect(output(sample.one(op, {}))).toMatchObject({ message: expect.stringContaining('x.wrong called item.add with a wrong input') });
+    expect(output(sample.one({ name: 'item.none' }, {}))).toMatchObject({
+      code: 'internal',
+      message: expect.stringContaining('item.none'),
+    });
+    expect(output(sample.one(op, {}))).toMatchObject({
+      message: expect.stringContaining('x.wrong called item.add with a wrong input'),
+    });
   });
 
   it('gives views the data as a rebuild will read it', () => {
@@ -152,7 +180,12 @@ describe('a batch', () => {
     ]);
     expect(codes(results)).toEqual(['ok', 'conflict', 'ok', 'ok', 'ok']);
     expect(results.map((result) => (result.ok ? result.position : 0))).toEqual([1, 0, 1, 2, 2]);
-    expect(results.filter((result) => result.ok).map((result) => typeof result.output)).toEqual(['object', 'number', 'object', 'number']);
+    expect(results.filter((result) => result.ok).map((result) => typeof result.output)).toEqual([
+      'object',
+      'number',
+      'object',
+      'number',
+    ]);
     expect(titles()).toEqual(['a', 'c']);
     expect(commits).toBe(1);
   });
@@ -161,7 +194,10 @@ describe('a batch', () => {
     let told = 0;
     open({ beforeCommit: () => (told += 1) });
     sample.log.watch(() => (told += 1));
-    expect(codes(sample.pipeline.submit([call(countItems, {}), call(addAndFail, { title: 'a' })]))).toEqual(['ok', 'conflict']);
+    expect(codes(sample.pipeline.submit([call(countItems, {}), call(addAndFail, { title: 'a' })]))).toEqual([
+      'ok',
+      'conflict',
+    ]);
     expect(sample.pipeline.submit([])).toEqual([]);
     expect(told).toBe(0);
   });
@@ -178,7 +214,11 @@ describe('a batch', () => {
     fail = true;
     const heads: number[] = [];
     sample.log.watch(({ position }) => heads.push(position));
-    const results = sample.pipeline.submit([call(addItem, { title: 'b' }), call(addAndFail, { title: 'c' }), call(countItems, {})]);
+    const results = sample.pipeline.submit([
+      call(addItem, { title: 'b' }),
+      call(addAndFail, { title: 'c' }),
+      call(countItems, {}),
+    ]);
     expect(codes(results)).toEqual(['internal', 'internal', 'internal']);
     expect(sample.log.head()).toEqual(head);
     expect(titles()).toEqual(['a']);
@@ -245,13 +285,19 @@ describe('an idempotency key', () => {
     const results = sample.pipeline.submit([1, 2, 3].map(() => call(addItem, { title: 'a' }, { key: 'k' })));
     expect(new Set(results.map((result) => JSON.stringify(output(result)))).size).toBe(1);
     expect(titles()).toEqual(['a']);
-    expect([1, 2].map(() => sample.one(touchItem, {}, { key: 't' }))).toMatchObject([{ ok: true, output: undefined }, { ok: true, output: undefined }]);
+    expect([1, 2].map(() => sample.one(touchItem, {}, { key: 't' }))).toMatchObject([
+      { ok: true, output: undefined },
+      { ok: true, output: undefined },
+    ]);
   });
 
   it('refuses another input or another operation', () => {
     open();
     sample.one(addItem, { title: 'a' }, { key: 'k' });
-    expect(output(sample.one(addItem, { title: 'b' }, { key: 'k' }))).toMatchObject({ code: 'conflict', fix: expect.stringContaining('new key') });
+    expect(output(sample.one(addItem, { title: 'b' }, { key: 'k' }))).toMatchObject({
+      code: 'conflict',
+      fix: expect.stringContaining('new key'),
+    });
     expect(output(sample.one(addTwo, { title: 'a' }, { key: 'k' }))).toMatchObject({ code: 'conflict' });
     expect(titles()).toEqual(['a']);
   });
@@ -266,7 +312,10 @@ describe('an idempotency key', () => {
 
   it('is not used up by a refusal', () => {
     open();
-    expect(output(sample.one(addAndFail, { title: 'a' }, { key: 'k' }))).toMatchObject({ code: 'conflict', message: 'It was decided to fail.' });
+    expect(output(sample.one(addAndFail, { title: 'a' }, { key: 'k' }))).toMatchObject({
+      code: 'conflict',
+      message: 'It was decided to fail.',
+    });
     expect(sample.one(addItem, { title: 'a' }, { key: 'k' })).toMatchObject({ ok: true });
   });
 

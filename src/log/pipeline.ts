@@ -132,11 +132,23 @@ class CommandRun implements CommandContext {
     const { type, version } = definition;
     const { call, trace } = this.#call;
     const top = this.#frames.at(-1);
-    if (top === undefined) throw new Error(`${this.#call.operation} emitted ${type} after it had ended: a command must not wait for anything.`);
+    if (top === undefined)
+      throw new Error(
+        `${this.#call.operation} emitted ${type} after it had ended: a command must not wait for anything.`,
+      );
     const text = JSON.stringify(data);
     this.#save();
     const head = log.head();
-    const record = chain(head, { at: this.now, actor: this.#actorName, stream, type, version, data: text, cause: call, trace });
+    const record = chain(head, {
+      at: this.now,
+      actor: this.#actorName,
+      stream,
+      type,
+      version,
+      data: text,
+      cause: call,
+      trace,
+    });
     try {
       log.append(head.position, [record]);
       views.apply(log.database, record);
@@ -148,9 +160,12 @@ class CommandRun implements CommandContext {
 
   call<Op extends Operation>(operation: Op, input: InputOf<Op>): OutputOf<Op> {
     const parsed = operation.input.safeParse(input);
-    if (!parsed.success) throw new Error(`${this.#call.operation} called ${operation.name} with a wrong input: ${z.prettifyError(parsed.error)}`);
+    if (!parsed.success)
+      throw new Error(
+        `${this.#call.operation} called ${operation.name} with a wrong input: ${z.prettifyError(parsed.error)}`,
+      );
     // The handler was made for this operation by `command` or `query`, which type its output.
-    // oxlint-disable-next-line typescript/no-unsafe-type-assertion
+    // oxlint-disable-next-line typescript/consistent-type-assertions
     return this.#framed(() => this.#run(operation.name, parsed.data)) as OutputOf<Op>;
   }
 
@@ -169,7 +184,8 @@ class CommandRun implements CommandContext {
       this.emit(callKept, stream, { key, operation, inputHash: hash, output });
       return output;
     }
-    if (kept.operation === operation && kept.input_hash === hash) return kept.output === null ? undefined : JSON.parse(kept.output);
+    if (kept.operation === operation && kept.input_hash === hash)
+      return kept.output === null ? undefined : JSON.parse(kept.output);
     throw conflict(`The idempotency key "${key}" was used for another call (${kept.operation}).`, {
       fix: 'Use a new key for a new call; repeat a call with exactly the same input.',
     });
@@ -181,7 +197,7 @@ class CommandRun implements CommandContext {
       throw new Error(`${name} is not a command: it cannot run inside the core.`);
     }
     // `command` and `query` paired this function with the schema that has just parsed the input.
-    // oxlint-disable-next-line typescript/no-unsafe-type-assertion
+    // oxlint-disable-next-line typescript/consistent-type-assertions
     const output = handler.run(this, input as never);
     if (output instanceof Promise) throw new Error(`${name} is asynchronous: a command must not wait for anything.`);
     return output;

@@ -38,7 +38,16 @@ afterEach(async () => {
 function emit(...events: string[]): void {
   for (const item of events) {
     const [stream = '', type = ''] = item.split(':');
-    const draft = { at: clock.now(), actor: 'user:alice', stream, type, version: 1, data: '{}', cause: 'call_1', trace: 'call_1' };
+    const draft = {
+      at: clock.now(),
+      actor: 'user:alice',
+      stream,
+      type,
+      version: 1,
+      data: '{}',
+      cause: 'call_1',
+      trace: 'call_1',
+    };
     log.append(log.head().position, [chain(log.head(), draft)]);
   }
   feed.advance(log.head().position);
@@ -67,7 +76,11 @@ function crash(): void {
 }
 
 /** Reacts only when the test says so. */
-function gate(): { seen: number[]; react: (record: LogRecord) => Promise<void>; open: (position: number) => Promise<void> } {
+function gate(): {
+  seen: number[];
+  react: (record: LogRecord) => Promise<void>;
+  open: (position: number) => Promise<void>;
+} {
   const seen: number[] = [];
   const gates = new Map<number, () => void>();
   return {

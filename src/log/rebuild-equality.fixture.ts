@@ -9,9 +9,13 @@ export function dumpTables(database: Database, view: View): Record<string, strin
 }
 
 function dumpTable(database: Database, table: string): string[] {
-  const keyed = database.get<{ wr: number }>("SELECT wr FROM pragma_table_list WHERE schema = 'main' AND name = ?", table)?.wr === 1;
+  const keyed =
+    database.get<{ wr: number }>("SELECT wr FROM pragma_table_list WHERE schema = 'main' AND name = ?", table)?.wr ===
+    1;
   // The row id counts as well: rows that are listed without an order come in its order.
-  const rows = database.all<Record<string, unknown>>(keyed ? `SELECT * FROM "${table}"` : `SELECT rowid AS "rowid:", * FROM "${table}" ORDER BY rowid`);
+  const rows = database.all<Record<string, unknown>>(
+    keyed ? `SELECT * FROM "${table}"` : `SELECT rowid AS "rowid:", * FROM "${table}" ORDER BY rowid`,
+  );
   return rows.map((row) =>
     JSON.stringify(row, (_key, value: unknown) => {
       if (typeof value === 'bigint') return `${value}n`;
@@ -41,7 +45,11 @@ export function rebuildDifferences(database: Database, views: readonly View[]): 
 function compare(how: string, before: Record<string, string[]>, after: Record<string, string[]>): string[] {
   return Object.entries(before).flatMap(([table, rows]) => {
     const now = after[table] ?? [];
-    const at = Array.from({ length: Math.max(rows.length, now.length) }, (_, index) => index).find((index) => rows[index] !== now[index]);
-    return at === undefined ? [] : [`${how}: ${table} row ${at + 1}: ${rows[at] ?? 'nothing'} became ${now[at] ?? 'nothing'}`];
+    const at = Array.from({ length: Math.max(rows.length, now.length) }, (_, index) => index).find(
+      (index) => rows[index] !== now[index],
+    );
+    return at === undefined
+      ? []
+      : [`${how}: ${table} row ${at + 1}: ${rows[at] ?? 'nothing'} became ${now[at] ?? 'nothing'}`];
   });
 }

@@ -33,6 +33,8 @@ export function readLog(database: Database, position: number, limit: number): St
 
 /** The last record's position and hash. */
 export function readHead(database: Database): Head {
-  const row = database.get<{ position: number; hash: string }>('SELECT position, hash FROM log ORDER BY position DESC LIMIT 1');
+  const row = database.get<{ position: number; hash: string }>(
+    'SELECT position, hash FROM log ORDER BY position DESC LIMIT 1',
+  );
   return row ?? { position: 0, hash: '' };
 }

@@ -33,13 +33,22 @@ function titles(file: string): { log: string; view: string } {
   const log = new SqliteLog(file);
   try {
     const view = log.database.all<{ title: string }>('SELECT title FROM item ORDER BY rowid').map((row) => row.title);
-    return { log: log.read(0, 100).map((record) => /"title":"(\w+)"/.exec(record.data)?.[1]).join(''), view: view.join('') };
+    return {
+      log: log
+        .read(0, 100)
+        .map((record) => /"title":"(\w+)"/.exec(record.data)?.[1])
+        .join(''),
+      view: view.join(''),
+    };
   } finally {
     log.close();
   }
 }
 
-const files = (): string[] => readdirSync(place.folder).filter((name) => !name.endsWith('.lock')).toSorted();
+const files = (): string[] =>
+  readdirSync(place.folder)
+    .filter((name) => !name.endsWith('.lock'))
+    .toSorted();
 
 describe('restoring a snapshot', () => {
   it('puts it in the place of the database, and keeps that with its position in its name', async () => {
@@ -93,7 +102,10 @@ describe('restoring a snapshot', () => {
   });
 
   it('refuses while a server runs', async () => {
-    await expect(restoreSnapshot(snapshot, path)).rejects.toMatchObject({ code: 'unavailable', fix: expect.stringContaining('maos down') });
+    await expect(restoreSnapshot(snapshot, path)).rejects.toMatchObject({
+      code: 'unavailable',
+      fix: expect.stringContaining('maos down'),
+    });
     add('f');
     expect(sample.log.head().position).toBe(6);
   });
@@ -104,7 +116,10 @@ describe('restoring a snapshot', () => {
     vandal.exec(`UPDATE log SET data = '{"title":"x"}' WHERE position = 1`);
     vandal.close();
     const before = { files: files(), bytes: readFileSync(path) };
-    await expect(restoreSnapshot(snapshot, path)).rejects.toMatchObject({ code: 'unavailable', message: expect.stringContaining('Record 1') });
+    await expect(restoreSnapshot(snapshot, path)).rejects.toMatchObject({
+      code: 'unavailable',
+      message: expect.stringContaining('Record 1'),
+    });
     expect({ files: files(), bytes: readFileSync(path) }).toEqual(before);
   });
 
@@ -112,7 +127,11 @@ describe('restoring a snapshot', () => {
     ['nothing', (file: string) => rmSync(file), 'not_found'],
     ['an empty file', (file: string) => writeFileSync(file, ''), 'unavailable'],
     ['half a snapshot', (file: string) => writeFileSync(file, readFileSync(file).subarray(0, 8192)), 'unavailable'],
-    ['another program’s database', (file: string) => writeFileSync(file, readFileSync(file).fill(0, 68, 72)), 'unavailable'],
+    [
+      'another program’s database',
+      (file: string) => writeFileSync(file, readFileSync(file).fill(0, 68, 72)),
+      'unavailable',
+    ],
   ])('refuses %s', async (_what, spoil, code) => {
     sample.log.close();
     spoil(snapshot);

@@ -21,7 +21,9 @@ export interface Restored {
  */
 export async function restoreSnapshot(snapshotPath: string, databasePath: string): Promise<Restored> {
   if (resolve(snapshotPath) === resolve(databasePath)) {
-    throw invalid(`${snapshotPath} is the database itself.`, { fix: 'Name a snapshot (maos admin snapshot makes one).' });
+    throw invalid(`${snapshotPath} is the database itself.`, {
+      fix: 'Name a snapshot (maos admin snapshot makes one).',
+    });
   }
   prepareFolder(dirname(databasePath));
   const lock = holdLock(`${databasePath}.lock`);
@@ -41,7 +43,9 @@ export async function restoreSnapshot(snapshotPath: string, databasePath: string
 /** The copy is what is verified, so nothing can change in between; a WAL beside the snapshot is copied with it. */
 async function copyVerified(snapshotPath: string, draft: string): Promise<number> {
   if (!existsSync(snapshotPath)) {
-    throw new AppError('not_found', `There is no snapshot ${snapshotPath}.`, { fix: 'Name a file that a snapshot was written to.' });
+    throw new AppError('not_found', `There is no snapshot ${snapshotPath}.`, {
+      fix: 'Name a file that a snapshot was written to.',
+    });
   }
   inspectHeader(snapshotPath);
   rmSync(draft, { force: true });

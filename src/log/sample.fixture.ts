@@ -15,8 +15,8 @@ import { SqliteLog } from './sqlite.ts';
 import { Views } from './views.ts';
 
 export const itemAdded = event('item.added', z.strictObject({ title: z.string(), weight: z.number().optional() }));
-export const itemRenamed = event('item.renamed', z.strictObject({ title: z.string() }));
-export const itemRemoved = event('item.removed', z.strictObject({}));
+const itemRenamed = event('item.renamed', z.strictObject({ title: z.string() }));
+const itemRemoved = event('item.removed', z.strictObject({}));
 
 export const itemView: View = {
   name: 'item',
@@ -28,7 +28,13 @@ export const itemView: View = {
   `,
   applies: [
     on(itemAdded, (db, { stream, data, at }) => {
-      db.run('INSERT OR REPLACE INTO item VALUES (?, ?, ?, 0, ?)', stream, data.title, 'weight' in data ? (data.weight ?? -1) : null, at);
+      db.run(
+        'INSERT OR REPLACE INTO item VALUES (?, ?, ?, 0, ?)',
+        stream,
+        data.title,
+        'weight' in data ? (data.weight ?? -1) : null,
+        at,
+      );
       db.run('INSERT OR IGNORE INTO item_title VALUES (?, ?)', data.title, stream);
     }),
     on(itemRenamed, (db, { stream, data }) => {
@@ -45,8 +51,19 @@ const ided = z.strictObject({ id: z.string() });
 
 export const addItem = operation({ ...spec, name: 'item.add', input: titled, output: ided });
 export const addAndFail = operation({ ...spec, name: 'item.addAndFail', input: titled, output: ided });
-export const addTwo = operation({ ...spec, name: 'item.addTwo', input: titled, output: z.strictObject({ id: z.string(), failed: z.boolean() }) });
-export const countItems = operation({ ...spec, name: 'item.count', effect: 'read', input: z.strictObject({}), output: z.number() });
+export const addTwo = operation({
+  ...spec,
+  name: 'item.addTwo',
+  input: titled,
+  output: z.strictObject({ id: z.string(), failed: z.boolean() }),
+});
+export const countItems = operation({
+  ...spec,
+  name: 'item.count',
+  effect: 'read',
+  input: z.strictObject({}),
+  output: z.number(),
+});
 export const touchItem = operation({ ...spec, name: 'item.touch', input: z.strictObject({}), output: z.undefined() });
 
 export const itemHandlers: readonly Handler[] = [
@@ -114,7 +131,14 @@ export function openSample(folder: string, options: Partial<PipelineOptions> & {
   const views = options.views ?? new Views([idempotencyView, itemView]);
   const rebuilt = views.prepare(log.database);
   let now = 1_700_000_000_000;
-  const pipeline = new Pipeline({ handlers: itemHandlers, now: () => (now += 1), newId: seededIds(log.head().position + 7), ...options, log, views });
+  const pipeline = new Pipeline({
+    handlers: itemHandlers,
+    now: () => (now += 1),
+    newId: seededIds(log.head().position + 7),
+    ...options,
+    log,
+    views,
+  });
   const one: Sample['one'] = (op, input, more) => {
     const [result] = pipeline.submit([call(op, input, more)]);
     if (result === undefined) throw new Error('The pipeline gave no result.');

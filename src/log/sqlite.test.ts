@@ -72,7 +72,12 @@ describe('the SQLite log', () => {
 
   it('keeps reactor positions, and commits fully again after them', () => {
     const log = new SqliteLog(join(place.folder, 'maos.db'));
-    log.savePositions(new Map([['a', 3], ['b', 4]]));
+    log.savePositions(
+      new Map([
+        ['a', 3],
+        ['b', 4],
+      ]),
+    );
     log.savePositions(new Map([['a', 5]]));
     expect(log.database.all('SELECT * FROM reactor_position ORDER BY name')).toEqual([
       { name: 'a', position: 5 },

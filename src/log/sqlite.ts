@@ -38,7 +38,10 @@ export class SqliteLog implements Log {
   begin(): void {
     this.database.run('BEGIN IMMEDIATE');
     if (this.#fence === undefined) return;
-    const { fence, holder } = this.database.get<Lease>('SELECT fence, holder FROM writer') ?? { fence: 0, holder: 'nobody' };
+    const { fence, holder } = this.database.get<Lease>('SELECT fence, holder FROM writer') ?? {
+      fence: 0,
+      holder: 'nobody',
+    };
     if (fence === this.#fence) return;
     throw conflict(`The right to write was taken by ${holder} (fence ${fence}; this writer has ${this.#fence}).`, {
       fix: 'Stop this server; the other one goes on.',
@@ -69,7 +72,10 @@ export class SqliteLog implements Log {
   }
 
   lease(holder: string): Lease {
-    const lease = this.database.get<{ fence: number }>('UPDATE writer SET fence = fence + 1, holder = ? RETURNING fence', holder);
+    const lease = this.database.get<{ fence: number }>(
+      'UPDATE writer SET fence = fence + 1, holder = ? RETURNING fence',
+      holder,
+    );
     this.#fence = lease?.fence ?? 0;
     return { holder, fence: this.#fence };
   }
@@ -77,7 +83,9 @@ export class SqliteLog implements Log {
   /** Written under another name and renamed: under its name a snapshot is whole. */
   snapshot(path: string): void {
     if (existsSync(path)) {
-      throw conflict(`${path} is there already; a snapshot never replaces a file.`, { fix: 'Name a file that does not exist yet.' });
+      throw conflict(`${path} is there already; a snapshot never replaces a file.`, {
+        fix: 'Name a file that does not exist yet.',
+      });
     }
     makeFolder(dirname(path));
     const draft = `${path}.partial`;
@@ -141,7 +149,8 @@ export class SqliteLog implements Log {
     let head = this.#head;
     if (expected !== head.position) throw anotherWriter(head.position, expected);
     for (const record of records) {
-      if (record.position !== head.position + 1 || record.previous !== head.hash) throw anotherWriter(head.position, record.position - 1);
+      if (record.position !== head.position + 1 || record.previous !== head.hash)
+        throw anotherWriter(head.position, record.position - 1);
       head = record;
     }
     for (const record of records) this.#insert(record);

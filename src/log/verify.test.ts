@@ -41,15 +41,27 @@ describe('verifying the chain', () => {
     expect(verification.head).toMatch(/^[\w-]{43}$/);
   });
 
-  it.each(['at', 'actor', 'stream', 'type', 'version', 'data', 'cause', 'trace'])('finds a record whose %s was altered', async (column) => {
-    const value = column === 'at' || column === 'version' ? '99' : "'other'";
-    expect(found(await after(`UPDATE log SET ${column} = ${value} WHERE position = 1500`))).toEqual([[1_500, 'altered']]);
-  });
+  it.each(['at', 'actor', 'stream', 'type', 'version', 'data', 'cause', 'trace'])(
+    'finds a record whose %s was altered',
+    async (column) => {
+      const value = column === 'at' || column === 'version' ? '99' : "'other'";
+      expect(found(await after(`UPDATE log SET ${column} = ${value} WHERE position = 1500`))).toEqual([
+        [1_500, 'altered'],
+      ]);
+    },
+  );
 
   it('finds records that were removed: one, the first, several', async () => {
     expect(found(await after('DELETE FROM log WHERE position = 1000'))).toEqual([[1_000, 'missing']]);
-    expect(found(await after('DELETE FROM log WHERE position = 1'))).toEqual([[1, 'missing'], [1_000, 'missing']]);
-    expect(found(await after('DELETE FROM log WHERE position BETWEEN 10 AND 20'))).toEqual([[1, 'missing'], [10, 'missing'], [1_000, 'missing']]);
+    expect(found(await after('DELETE FROM log WHERE position = 1'))).toEqual([
+      [1, 'missing'],
+      [1_000, 'missing'],
+    ]);
+    expect(found(await after('DELETE FROM log WHERE position BETWEEN 10 AND 20'))).toEqual([
+      [1, 'missing'],
+      [10, 'missing'],
+      [1_000, 'missing'],
+    ]);
   });
 
   it('finds a record that was replaced together with its hash, by the one that follows it', async () => {
@@ -58,11 +70,15 @@ describe('verifying the chain', () => {
     log.close();
     if (record === undefined) throw new Error('no record');
     const forged = { ...record, data: '{}' };
-    expect(found(await after(`UPDATE log SET data = '{}', hash = '${recordHash(forged)}' WHERE position = 2000`))).toEqual([[2_001, 'unlinked']]);
+    expect(
+      found(await after(`UPDATE log SET data = '{}', hash = '${recordHash(forged)}' WHERE position = 2000`)),
+    ).toEqual([[2_001, 'unlinked']]);
   });
 
   it('finds two records that changed places, and one whose hash was replaced', async () => {
-    const swapped = await after('UPDATE log SET position = -1 WHERE position = 7; UPDATE log SET position = 7 WHERE position = 8; UPDATE log SET position = 8 WHERE position = -1');
+    const swapped = await after(
+      'UPDATE log SET position = -1 WHERE position = 7; UPDATE log SET position = 7 WHERE position = 8; UPDATE log SET position = 8 WHERE position = -1',
+    );
     expect(found(swapped).map((item) => (Array.isArray(item) ? item[0] : 0))).toEqual([7, 8, 9]);
   });
 
@@ -70,8 +86,14 @@ describe('verifying the chain', () => {
     const copy = (position: number): string =>
       `INSERT INTO log SELECT ${position}, at, actor, stream, type, version, data, cause, trace, previous, hash FROM log WHERE position = 2200`;
     expect(found(await after(copy(-3)))).toEqual([[-3, 'unlinked']]);
-    expect(found(await after(copy(2_501)))).toEqual([[-3, 'unlinked'], [2_501, 'unlinked']]);
-    expect(found(await after(`${copy(3_000)}; DELETE FROM log WHERE position < 1`))).toEqual([[2_501, 'unlinked'], [2_502, 'missing']]);
+    expect(found(await after(copy(2_501)))).toEqual([
+      [-3, 'unlinked'],
+      [2_501, 'unlinked'],
+    ]);
+    expect(found(await after(`${copy(3_000)}; DELETE FROM log WHERE position < 1`))).toEqual([
+      [2_501, 'unlinked'],
+      [2_502, 'missing'],
+    ]);
   });
 
   it('finds an insertion that moved all that follows, and stops listing at a limit', async () => {
@@ -85,8 +107,12 @@ describe('verifying the chain', () => {
   });
 
   it('says where a log cannot be read any more', async () => {
-    expect(found(await after('INSERT INTO log SELECT 9223372036854775807, at, actor, stream, type, version, data, cause, trace, previous, hash FROM log WHERE position = 1'))).toEqual([
-      [2_001, 'missing'],
-    ]);
+    expect(
+      found(
+        await after(
+          'INSERT INTO log SELECT 9223372036854775807, at, actor, stream, type, version, data, cause, trace, previous, hash FROM log WHERE position = 1',
+        ),
+      ),
+    ).toEqual([[2_001, 'missing']]);
   });
 });

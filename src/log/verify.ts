@@ -39,13 +39,19 @@ function readPage(reader: Database, after: number, breaks: ChainBreak[]): Stored
     return readLog(reader, after, pageSize);
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
-    breaks.push({ position: after + 1, problem: 'missing', message: `Records after ${after} cannot be read: ${reason}.` });
+    breaks.push({
+      position: after + 1,
+      problem: 'missing',
+      message: `Records after ${after} cannot be read: ${reason}.`,
+    });
     return [];
   }
 }
 
 function beforeTheFirst(reader: Database): ChainBreak[] {
-  const rows = reader.all<{ position: number }>('SELECT position FROM log WHERE position < 1 ORDER BY position LIMIT 1');
+  const rows = reader.all<{ position: number }>(
+    'SELECT position FROM log WHERE position < 1 ORDER BY position LIMIT 1',
+  );
   return rows.map(({ position }) => ({
     position,
     problem: 'unlinked',

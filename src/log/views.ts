@@ -31,7 +31,8 @@ export class Views {
     const owners = new Map<string, string>();
     for (const { name, tables } of views) {
       for (const table of tables) {
-        if (owners.has(table)) throw new Error(`The views "${owners.get(table)}" and "${name}" both make the table "${table}".`);
+        if (owners.has(table))
+          throw new Error(`The views "${owners.get(table)}" and "${name}" both make the table "${table}".`);
         owners.set(table, name);
       }
     }
@@ -51,7 +52,10 @@ export class Views {
     const { force = false } = options;
     const states = new Map(readStates(database).map((state) => [state.name, state]));
     const stale = this.#views.filter(
-      (view) => (force === true || (force !== false && force.includes(view.name))) || states.get(view.name)?.definition !== definition(view),
+      (view) =>
+        force === true ||
+        (force !== false && force.includes(view.name)) ||
+        states.get(view.name)?.definition !== definition(view),
     );
     const gone = [...states.values()].filter((state) => !this.#views.some((view) => view.name === state.name));
     if (stale.length === 0 && gone.length === 0) return [];
@@ -86,7 +90,7 @@ function applyTo(database: Database, applies: Applies, stored: StoredRecord): vo
   const run = applies.get(stored.type);
   if (run === undefined) return;
   // `on` paired each function with the definition that names the type, so the data has the shape it expects.
-  // oxlint-disable-next-line typescript/no-unsafe-type-assertion
+  // oxlint-disable-next-line typescript/consistent-type-assertions
   const record = parseRecord(stored) as LogRecord<never>;
   for (const apply of run) apply.run(database, record);
 }
@@ -111,7 +115,9 @@ export function definition(view: View): string {
 }
 
 function readStates(database: Database): State[] {
-  const rows = database.all<{ name: string; definition: string; tables: string }>('SELECT name, definition, tables FROM view_state');
+  const rows = database.all<{ name: string; definition: string; tables: string }>(
+    'SELECT name, definition, tables FROM view_state',
+  );
   return rows.map((row) => ({ ...row, tables: JSON.parse(row.tables) }));
 }
 
@@ -130,8 +136,16 @@ function create(database: Database, view: View): void {
   database.exec(view.schema);
   const made = tableNames(database).difference(before);
   const wrong = [...made.symmetricDifference(new Set(view.tables))];
-  if (wrong.length > 0) throw new Error(`The view "${view.name}" must list exactly the tables that its schema makes; see ${wrong.join(', ')}.`);
-  database.run('INSERT OR REPLACE INTO view_state VALUES (?, ?, ?)', view.name, definition(view), JSON.stringify(view.tables));
+  if (wrong.length > 0)
+    throw new Error(
+      `The view "${view.name}" must list exactly the tables that its schema makes; see ${wrong.join(', ')}.`,
+    );
+  database.run(
+    'INSERT OR REPLACE INTO view_state VALUES (?, ?, ?)',
+    view.name,
+    definition(view),
+    JSON.stringify(view.tables),
+  );
 }
 
 function tableNames(database: Database): Set<string> {
@@ -142,14 +156,17 @@ function tableNames(database: Database): Set<string> {
 }
 
 function replay(database: Database, applies: Applies): void {
-  for (let position = 0; ; ) {
+  for (let position = 0; ;) {
     const records = readLog(database, position, chunk);
     for (const record of records) {
       try {
         applyTo(database, applies, record);
       } catch (cause) {
         const reason = cause instanceof Error ? cause.message : String(cause);
-        throw new Error(`The views cannot be computed: record ${record.position} (${record.type} of ${record.stream}): ${reason}`, { cause });
+        throw new Error(
+          `The views cannot be computed: record ${record.position} (${record.type} of ${record.stream}): ${reason}`,
+          { cause },
+        );
       }
     }
     const last = records.at(-1);

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe } from 'vitest';
 import { commandRuntime } from './command/command.ts';
-import { runtimeConformance } from './conformance.ts';
+import { runtimeConformance } from './conformance.fixture.ts';
 import { fakeRuntime } from './fake/fake.ts';
 import { processHost } from './process/host.ts';
 

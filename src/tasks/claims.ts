@@ -69,7 +69,9 @@ function claim(
   ctx.emit(taskEvents.claimed, row.id, { by: worker, fence, attempt });
   leases.grant(row.id, fence, ctx.now + leaseMs);
   const { now } = ctx;
-  return { task: { ...toTask(row), state, since: now, updatedAt: now, reason: null, claimedBy: worker, fence, attempt } };
+  return {
+    task: { ...toTask(row), state, since: now, updatedAt: now, reason: null, claimedBy: worker, fence, attempt },
+  };
 }
 
 function named(ctx: CommandContext, text: string, worker: string): TaskRow {
@@ -91,7 +93,11 @@ function extend(ctx: CommandContext, leases: Leases, text: string, fence: number
 }
 
 /** The claim of a task ends without a result, and it can be claimed again. */
-export function release(ctx: CommandContext, claimed: { readonly id: string; readonly fence: number }, reason: string): void {
+export function release(
+  ctx: CommandContext,
+  claimed: { readonly id: string; readonly fence: number },
+  reason: string,
+): void {
   ctx.emit(taskEvents.released, claimed.id, { fence: claimed.fence, reason });
   ctx.emit(taskEvents.queued, claimed.id, { reason: 'released' });
 }
@@ -112,7 +118,9 @@ function fail(ctx: CommandContext, row: TaskRow, { error, retry, retryAt, free }
 }
 
 function dependentsOf(ctx: CommandContext, need: string): string[] {
-  return ctx.db.all<{ task: string }>('SELECT task FROM task_need WHERE need = ? ORDER BY task', need).map(({ task }) => task);
+  return ctx.db
+    .all<{ task: string }>('SELECT task FROM task_need WHERE need = ? ORDER BY task', need)
+    .map(({ task }) => task);
 }
 
 /** Lets a blocked task go on when none of its needs is open any more. */
@@ -129,4 +137,3 @@ function free(ctx: CommandContext, id: string): void {
     ctx.emit(taskEvents.queued, id, { reason: 'needs_met' });
   }
 }
-

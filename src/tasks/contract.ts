@@ -3,7 +3,10 @@ import { event } from '../kernel/event.ts';
 import { operation } from '../kernel/operation.ts';
 
 const id = z.string().min(1).max(80);
-const milliseconds = z.int().min(0).max(365 * 24 * 3_600_000);
+const milliseconds = z
+  .int()
+  .min(0)
+  .max(365 * 24 * 3_600_000);
 
 /** How often a task is tried again, and how long it rests before each try: backoff × factor^(n-1), with jitter. */
 export const retryPolicy = z
@@ -98,7 +101,10 @@ export const taskEvents = {
   ),
   assigned: event('task.assigned', z.strictObject({ assignee: z.string().nullable() })),
   /** It can be claimed (again). */
-  queued: event('task.queued', z.strictObject({ reason: z.enum(['needs_met', 'due', 'released', 'retried', 'resolved']) })),
+  queued: event(
+    'task.queued',
+    z.strictObject({ reason: z.enum(['needs_met', 'due', 'released', 'retried', 'resolved']) }),
+  ),
   claimed: event('task.claimed', z.strictObject({ by: z.string(), fence: z.int(), attempt: z.int() })),
   /** The claim ended without a result; the attempt counts. */
   released: event('task.released', z.strictObject({ fence: z.int(), reason: z.string() })),
@@ -129,7 +135,10 @@ export const taskOps = {
     output: task,
     route: 'POST /tasks',
     positional: ['title'],
-    refusals: { not_found: 'A need or the parent does not exist.', conflict: 'A beginning of an id fits several tasks.' },
+    refusals: {
+      not_found: 'A need or the parent does not exist.',
+      conflict: 'A beginning of an id fits several tasks.',
+    },
   }),
   batch: operation({
     name: 'task.batch',
@@ -138,7 +147,10 @@ export const taskOps = {
     effect: 'write',
     scope: 'task:write',
     input: z.strictObject({
-      tasks: z.array(z.strictObject({ ref: z.string().min(1).max(120).optional(), ...newTask })).min(1).max(2_000),
+      tasks: z
+        .array(z.strictObject({ ref: z.string().min(1).max(120).optional(), ...newTask }))
+        .min(1)
+        .max(2_000),
     }),
     output: z.strictObject({ tasks: z.array(z.strictObject({ ref: z.string().nullable(), id: z.string() })) }),
     route: 'POST /tasks/batch',
@@ -192,7 +204,8 @@ export const taskOps = {
   }),
   explain: operation({
     name: 'task.explain',
-    summary: 'Says why a task is not running yet: the needs that are open, the time it waits for, the person it waits for.',
+    summary:
+      'Says why a task is not running yet: the needs that are open, the time it waits for, the person it waits for.',
     effect: 'read',
     scope: 'task:read',
     input: z.strictObject({ task: taskId }),
@@ -236,7 +249,8 @@ export const taskOps = {
   }),
   claim: operation({
     name: 'task.claim',
-    summary: 'Takes the next task of a queue (or one named task) for a worker, with a lease of 15 seconds that heartbeats extend.',
+    summary:
+      'Takes the next task of a queue (or one named task) for a worker, with a lease of 15 seconds that heartbeats extend.',
     effect: 'write',
     scope: 'task:work',
     input: z.strictObject({
@@ -340,7 +354,10 @@ export const taskOps = {
     output: z.strictObject({
       promoted: z.int(),
       released: z.int(),
-      nextAt: z.int().nullable().describe('When the next tick has something to do; null: nothing is delayed or claimed.'),
+      nextAt: z
+        .int()
+        .nullable()
+        .describe('When the next tick has something to do; null: nothing is delayed or claimed.'),
     }),
     route: 'POST /tasks/tick',
     internal: true,

@@ -40,7 +40,9 @@ export function openTestCore(views: readonly View[], handlers: readonly Handler[
   const actor: Actor = { kind: 'user', id: 'local' };
   const call = <Op extends Operation>(operation: Op, input: InputOf<Op>): OutputOf<Op> => {
     const parsed: unknown = operation.input.parse(input);
-    const [result] = pipeline.submit([{ operation: operation.name, input: parsed, actor, call: 'call_1', trace: 'trace_1' }]);
+    const [result] = pipeline.submit([
+      { operation: operation.name, input: parsed, actor, call: 'call_1', trace: 'trace_1' },
+    ]);
     if (result === undefined) throw new Error('The pipeline gave no result.');
     if (!result.ok) throw errorFrom(result.error);
     // The operation's own schema has just parsed it.
@@ -63,7 +65,9 @@ export function openTestCore(views: readonly View[], handlers: readonly Handler[
     },
     dump: () =>
       Object.fromEntries(
-        views.flatMap((view) => view.tables).map((table) => [table, log.database.all(`SELECT * FROM ${table} ORDER BY 1, 2`)]),
+        views
+          .flatMap((view) => view.tables)
+          .map((table) => [table, log.database.all(`SELECT * FROM ${table} ORDER BY 1, 2`)]),
       ),
     rebuild: () => void prepared.prepare(log.database, { force: true }),
     close() {

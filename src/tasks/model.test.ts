@@ -51,7 +51,9 @@ describe('moves', () => {
     if (target === '-') {
       const refused = refusal(() => moved(task, name));
       expect(refused.code).toBe('conflict');
-      expect(refused.message).toMatch(new RegExp(`^Task task_1 is ${state} and cannot become (${taskState.options.join('|')})`));
+      expect(refused.message).toMatch(
+        new RegExp(`^Task task_1 is ${state} and cannot become (${taskState.options.join('|')})`),
+      );
       expect(refused.fix).toMatch(/\.$/);
       expect(refused.details).toMatchObject({ task: 'task_1', state, move });
     } else {
@@ -90,7 +92,13 @@ describe('restMs', () => {
   const retries: RetryPolicy = { max: 9, backoffMs: 1_000, factor: 2, maxBackoffMs: 60_000 };
 
   it('doubles up to the maximum, within 20 % of it', () => {
-    for (const [failures, base] of [[1, 1_000], [2, 2_000], [4, 8_000], [7, 60_000], [100, 60_000]] as const) {
+    for (const [failures, base] of [
+      [1, 1_000],
+      [2, 2_000],
+      [4, 8_000],
+      [7, 60_000],
+      [100, 60_000],
+    ] as const) {
       const rest = restMs(retries, 'task_1', failures, failures);
       expect(rest).toBeGreaterThanOrEqual(base * 0.8);
       expect(rest).toBeLessThanOrEqual(base * 1.2);

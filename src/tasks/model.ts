@@ -75,7 +75,11 @@ export function checkFence(task: { readonly id: string; readonly fence: number }
 }
 
 /** The state in which a task whose needs are known begins or goes on. */
-export function readyState(openNeeds: boolean, notBefore: number | null, now: number): 'blocked' | 'delayed' | 'queued' {
+export function readyState(
+  openNeeds: boolean,
+  notBefore: number | null,
+  now: number,
+): 'blocked' | 'delayed' | 'queued' {
   if (openNeeds) return 'blocked';
   return notBefore !== null && notBefore > now ? 'delayed' : 'queued';
 }

@@ -43,7 +43,12 @@ export const claimedTasks =
   "SELECT id AS task, fence FROM task WHERE state = 'claimed' AND state NOT IN ('done', 'queued')";
 
 /** The next task that a worker may claim: the best that is for anybody or for this worker; undefined when there is none. */
-export function claimable(db: Reader, queue: string, worker: string, kinds: readonly string[] | undefined): TaskRow | undefined {
+export function claimable(
+  db: Reader,
+  queue: string,
+  worker: string,
+  kinds: readonly string[] | undefined,
+): TaskRow | undefined {
   const { any, ofKind, assigned, assignedOfKind } = claimStatements;
   if (kinds === undefined) {
     return better(db.get<TaskRow>(any, queue), db.get<TaskRow>(assigned, worker, queue));

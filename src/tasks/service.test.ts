@@ -48,7 +48,12 @@ describe('lifecycle', () => {
   });
 
   it('claims by priority, then by age', () => {
-    const titles = [['old', 50], ['low', 10], ['high', 90], ['new', 50]] as const;
+    const titles = [
+      ['old', 50],
+      ['low', 10],
+      ['high', 90],
+      ['new', 50],
+    ] as const;
     for (const [title, priority] of titles) create(title, { priority });
     expect([claim(), claim(), claim(), claim()].map(({ title }) => title)).toEqual(['high', 'old', 'new', 'low']);
   });
@@ -86,7 +91,9 @@ describe('lifecycle', () => {
     const old = claim();
     core.call(ops.release, { task: task.id, fence: old.fence, reason: 'lunch' });
     expect(get(task)).toMatchObject({ state: 'queued', reason: 'lunch' });
-    expect(core.refusal(ops.complete, { task: task.id, fence: old.fence }).message).toContain('is queued and cannot become done');
+    expect(core.refusal(ops.complete, { task: task.id, fence: old.fence }).message).toContain(
+      'is queued and cannot become done',
+    );
     const held = claim({ worker: 'bob' });
     const stale = { task: task.id, fence: old.fence };
     for (const refused of [
@@ -95,7 +102,10 @@ describe('lifecycle', () => {
       core.refusal(ops.release, stale),
       core.refusal(ops.wait, { ...stale, for: 'person', reason: '?' }),
     ]) {
-      expect(refused).toMatchObject({ code: 'conflict', message: `The claim of task ${task.id} was lost: its fence is 2, not 1.` });
+      expect(refused).toMatchObject({
+        code: 'conflict',
+        message: `The claim of task ${task.id} was lost: its fence is 2, not 1.`,
+      });
     }
     const claims = [stale, { task: task.id, fence: held.fence }, { task: 'task_unknown', fence: 1 }];
     expect(core.call(ops.heartbeat, { claims })).toEqual({ lost: [task.id, 'task_unknown'] });
@@ -110,7 +120,10 @@ describe('lifecycle', () => {
     expect(waiting).toMatchObject({ state: 'waiting', reason: 'approval: rm -rf', claimedBy: null });
     expect(get(claimed)).toEqual(waiting);
     expect(core.call(ops.explain, { task: claimed.id }).because[0]?.message).toContain('approval: rm -rf');
-    expect(core.call(ops.retry, { task: claimed.id })).toMatchObject({ state: 'queued', reason: 'what it waited for was done' });
+    expect(core.call(ops.retry, { task: claimed.id })).toMatchObject({
+      state: 'queued',
+      reason: 'what it waited for was done',
+    });
   });
 
   it('cancels, and a late completion is refused', () => {
@@ -130,7 +143,13 @@ describe('lifecycle', () => {
 describe('changes', () => {
   it('updates words and priority; an ended task stays as it was', () => {
     const task = create('Draft', { payload: { a: 1 } });
-    const updated = core.call(ops.update, { task: task.id, title: 'Final', priority: 80, labels: ['l'], payload: { b: 2 } });
+    const updated = core.call(ops.update, {
+      task: task.id,
+      title: 'Final',
+      priority: 80,
+      labels: ['l'],
+      payload: { b: 2 },
+    });
     expect(updated).toEqual({ ...task, title: 'Final', priority: 80, labels: ['l'], payload: { b: 2 } });
     finish(task);
     expect(core.refusal(ops.update, { task: task.id, title: 'Late' })).toMatchObject({ code: 'conflict' });
@@ -193,7 +212,10 @@ describe('needs', () => {
     fail(claim({ task: root.id }), { retry: false });
     expect(states(middle, leaf)).toEqual(['blocked', 'blocked']);
     const { because } = core.call(ops.explain, { task: leaf.id });
-    expect(because.map(({ task, state }) => [task, state])).toEqual([[root.id, 'failed'], [other.id, 'queued']]);
+    expect(because.map(({ task, state }) => [task, state])).toEqual([
+      [root.id, 'failed'],
+      [other.id, 'queued'],
+    ]);
     expect(because[0]?.message).toBe(
       `It needs "Root" (${leaf.id} → ${middle.id} → ${root.id}). It failed (exit: code 1). Queue it again with maos task retry.`,
     );
@@ -203,7 +225,10 @@ describe('needs', () => {
   });
 
   it('refuses an unknown need and an unknown parent', () => {
-    expect(core.refusal(ops.create, { title: 'x', needs: ['nope'] })).toMatchObject({ code: 'not_found', message: 'No task matches "nope".' });
+    expect(core.refusal(ops.create, { title: 'x', needs: ['nope'] })).toMatchObject({
+      code: 'not_found',
+      message: 'No task matches "nope".',
+    });
     expect(core.refusal(ops.create, { title: 'x', parent: 'nope' }).code).toBe('not_found');
     expect(core.call(ops.list, {}).tasks).toEqual([]);
   });
@@ -248,7 +273,12 @@ describe('batch', () => {
     const unknown = core.refusal(ops.batch, { tasks: [{ title: 'a' }, { title: 'b', needs: ['c'] }] });
     expect(unknown).toMatchObject({ code: 'not_found', message: expect.stringContaining('tasks.1.needs') });
     expect(core.call(ops.list, {}).tasks).toEqual([]);
-    const twice = core.refusal(ops.batch, { tasks: [{ ref: 'a', title: 'a' }, { ref: 'a', title: 'b' }] });
+    const twice = core.refusal(ops.batch, {
+      tasks: [
+        { ref: 'a', title: 'a' },
+        { ref: 'a', title: 'b' },
+      ],
+    });
     expect(twice).toMatchObject({ code: 'invalid', message: 'Two tasks of the batch have the ref "a".' });
   });
 
@@ -272,7 +302,11 @@ describe('failures', () => {
     for (const base of [1_000, 2_000]) {
       const delayed = fail(claim());
       expect(delayed).toEqual(get(task));
-      expect(delayed).toMatchObject({ state: 'delayed', reason: 'exit: code 1', error: { class: 'exit', message: 'code 1' } });
+      expect(delayed).toMatchObject({
+        state: 'delayed',
+        reason: 'exit: code 1',
+        error: { class: 'exit', message: 'code 1' },
+      });
       const rest = (delayed.notBefore ?? 0) - core.clock.now();
       expect(Math.abs(rest - base)).toBeLessThanOrEqual(base * 0.2);
       expect(core.call(ops.tick, {}).nextAt).toBe(delayed.notBefore);
@@ -352,10 +386,13 @@ describe('leases', () => {
 describe('reading', () => {
   it('lists newest first, by state and belonging, page by page', () => {
     const parent = create('parent', { project: 'p1' });
-    const tasks = Array.from({ length: 5 }, (_, index) => create(`t${index}`, { parent: parent.id.slice(0, 12), run: 'run_1' }));
+    const tasks = Array.from({ length: 5 }, (_, index) =>
+      create(`t${index}`, { parent: parent.id.slice(0, 12), run: 'run_1' }),
+    );
     finish(tasks[0] ?? parent);
     core.call(ops.cancel, { task: tasks[1]?.id ?? '' });
-    const titles = (input: InputOf<typeof ops.list>): string[] => core.call(ops.list, input).tasks.map(({ title }) => title);
+    const titles = (input: InputOf<typeof ops.list>): string[] =>
+      core.call(ops.list, input).tasks.map(({ title }) => title);
     expect(titles({})).toEqual(['t4', 't3', 't2', 't1', 't0', 'parent']);
     expect(titles({ state: ['done', 'queued'], run: 'run_1' })).toEqual(['t4', 't3', 't2', 't0']);
     expect(titles({ parent: parent.id, state: ['cancelled'] })).toEqual(['t1']);
@@ -375,6 +412,9 @@ describe('reading', () => {
     }
     create('Two');
     expect(core.refusal(ops.get, { task: 'task_' })).toMatchObject({ code: 'conflict' });
-    expect(core.refusal(ops.get, { task: 'zzzzzz!' })).toMatchObject({ code: 'not_found', fix: expect.stringContaining('maos task list') });
+    expect(core.refusal(ops.get, { task: 'zzzzzz!' })).toMatchObject({
+      code: 'not_found',
+      fix: expect.stringContaining('maos task list'),
+    });
   });
 });

@@ -26,7 +26,11 @@ describe('statements of the hot path use an index and sort nothing', () => {
     ['claim', claimStatements.any, 'task_claim (queue=?)'],
     ['claim of a kind', claimStatements.ofKind, 'task_claim_kind (queue=? AND kind=?)'],
     ['claim of what is assigned', claimStatements.assigned, 'task_claim_assigned (assignee=? AND queue=?)'],
-    ['claim of a kind that is assigned', claimStatements.assignedOfKind, 'task_claim_assigned (assignee=? AND queue=?)'],
+    [
+      'claim of a kind that is assigned',
+      claimStatements.assignedOfKind,
+      'task_claim_assigned (assignee=? AND queue=?)',
+    ],
     ['promotion', dueTasks, 'task_due (not_before<?)'],
     ['next tick', nextDue, 'task_due'],
     ['reaping', claimedTasks, 'task_state (state=?)'],

@@ -132,7 +132,8 @@ export const taskView: View = {
         String(position),
       );
       if (data.state !== 'blocked') return;
-      const open = "SELECT ?, value FROM json_each(?) WHERE NOT EXISTS (SELECT 1 FROM task WHERE id = value AND state = 'done')";
+      const open =
+        "SELECT ?, value FROM json_each(?) WHERE NOT EXISTS (SELECT 1 FROM task WHERE id = value AND state = 'done')";
       db.run(`INSERT INTO task_need ${open}`, id, JSON.stringify(data.needs));
     }),
     on(taskEvents.updated, (db, { stream: id, at, position, data }) => {
@@ -153,10 +154,8 @@ export const taskView: View = {
     on(taskEvents.assigned, (db, { stream: id, at, position, data }) => {
       db.run(`UPDATE task SET updated_at = ?, assignee = ?, ${noted} WHERE id = ?`, at, data.assignee, position, id);
     }),
-    on(taskEvents.blocked, (db, record) => {
-      rest(db, record, 'blocked', record.data.reason);
-      db.run('UPDATE task SET uncounted = attempt WHERE id = ?', record.stream);
-    }),
+    // Its attempts need no new count: what has an open need was never claimed.
+    on(taskEvents.blocked, (db, record) => rest(db, record, 'blocked', record.data.reason)),
     on(taskEvents.queued, (db, record) => {
       const { stream: id, position, data } = record;
       if (data.reason === 'released') return db.run(`UPDATE task SET ${noted} WHERE id = ?`, position, id);

@@ -26,8 +26,8 @@ export interface WatchOptions {
   readonly facts: ServerFacts;
   /** Each looks at one part of the world and tells what does not agree with the log. */
   readonly doctors: readonly ((repair: boolean) => Promise<Finding[]>)[];
-  rebuild(): Promise<string[]>;
-  snapshot(path: string | undefined): Promise<{ path: string; bytes: number; position: number }>;
+  readonly rebuild: () => Promise<string[]>;
+  readonly snapshot: (path: string | undefined) => Promise<{ path: string; bytes: number; position: number }>;
 }
 
 const events = query(watchOps.events, (ctx, { after, stream, type, limit }) => {

@@ -16,6 +16,8 @@ export interface AttemptTools {
   readonly reader: Reader;
   /** Where tasks write their outputs. */
   readonly outputs: string;
+  /** Runs whose branch is known to be there. */
+  readonly branches: Set<string>;
   readonly capabilities: ReadonlyMap<
     string,
     { readonly conflicts: boolean; readonly resume: boolean; readonly prompt: boolean }
@@ -89,8 +91,8 @@ export class Attempt {
   async #prepare(): Promise<Next> {
     const { call } = this.#tools;
     const { task, planned, workspace: earlier, feedback } = this.#step;
-    const { project, branch, base, id } = this.#run;
-    await call(workspaceOps.ensureBranch, { project, branch, commit: base });
+    const { project, branch, id } = this.#run;
+    await this.#ensureBranch();
     // An agent that is told what was wrong goes on where it was; everything else begins anew from the branch of now.
     if (earlier !== null && feedback !== null && planned.prompt !== null && planned.workspace === null) {
       const kept = await call(workspaceOps.hold, { workspace: earlier, holder: task });
@@ -118,12 +120,20 @@ export class Attempt {
     return this.#advance({ kind: 'prepared', workspace: shared.id, base: head });
   }
 
+  /** Once for each run and server is enough: nobody but the merge queue moves the branch, and nobody deletes it. */
+  async #ensureBranch(): Promise<void> {
+    const { id, project, branch, base } = this.#run;
+    if (this.#tools.branches.has(id)) return;
+    await this.#tools.call(workspaceOps.ensureBranch, { project, branch, commit: base });
+    this.#tools.branches.add(id);
+  }
+
   /** Takes the result of the same task in the run that this one continues. */
   async #reuse(task: string): Promise<Next> {
     const source = findStep(this.#tools.reader, task);
     if (source === undefined || source.state !== 'done') return this.#prepare();
-    const { project, branch, base } = this.#run;
-    await this.#tools.call(workspaceOps.ensureBranch, { project, branch, commit: base });
+    const { base } = this.#run;
+    await this.#ensureBranch();
     return this.#advance({
       kind: 'produced',
       commit: source.commit,

@@ -13,12 +13,12 @@ import type { LogRecord } from '../kernel/event.ts';
 import type { Call, Reactor, Reader } from '../kernel/handler.ts';
 import { KeyedMutex } from '../kernel/mutex.ts';
 import { type Task, taskEvents, taskOps } from '../tasks/contract.ts';
-import { mergeEvents, workspaceOps } from '../workspaces/contract.ts';
+import { mergeEvents, removalReasons, workspaceOps } from '../workspaces/contract.ts';
 import { Attempt, type AttemptTools } from './attempt.ts';
 import { runEvents, runOps } from './contract.ts';
 import { claimedSteps, findStep, overBudget, stepFence, type StepState, stepOfAgent } from './rows.ts';
 
-export interface DriverOptions extends AttemptTools {
+export interface DriverOptions extends Omit<AttemptTools, 'branches'> {
   readonly call: Call;
   readonly reader: Reader;
   /** How many tasks of runs may be worked on at once on this machine. */
@@ -34,6 +34,7 @@ const heartbeatMs = 5_000;
 export class Driver {
   readonly #options: DriverOptions;
   readonly #tasks = new KeyedMutex();
+  readonly #branches = new Set<string>();
   #dispatching: Promise<void> | undefined;
   #again = false;
   #beating: Cancel | undefined;
@@ -139,7 +140,7 @@ export class Driver {
 
   /** One phase. What a person has to know is a failure of the attempt; everything else is tried again by the reactor. */
   async #once(step: StepState, held: Task): Promise<'next' | 'wait'> {
-    const attempt = new Attempt(this.#options, step, held.fence);
+    const attempt = new Attempt({ ...this.#options, branches: this.#branches }, step, held.fence);
     try {
       return await attempt.next();
     } catch (error) {
@@ -183,24 +184,28 @@ export class Driver {
     if (workspace !== null) await this.#options.call(workspaceOps.release, { workspace, holder: task });
   }
 
-  /** When a task has ended its workspace is free; one of its own whose work has landed is removed. */
+  /** When a task has ended its workspace is free. When its work has landed, those of its own are removed, earlier attempts' too. */
   async #cleanUp(task: string): Promise<void> {
-    const step = findStep(this.#options.reader, task);
+    const { reader, call } = this.#options;
+    const step = findStep(reader, task);
     if (step === undefined || step.workspace === null) return;
     if (step.state === 'claimed') return;
     await this.#release(step);
-    if (step.state !== 'done' || step.planned.workspace !== null) return;
-    const { state } = await this.#options.call(workspaceOps.get, { workspace: step.workspace });
-    if (state !== 'ready') return;
-    try {
-      await this.#options.call(workspaceOps.remove, {
-        workspace: step.workspace,
-        reason: 'its work has landed',
-        purge: true,
-      });
-    } catch (error) {
-      // Something in it is nowhere else: it stays until a person removes it.
-      if (!(error instanceof AppError) || error.code !== 'conflict') throw error;
+    if (step.state !== 'done') return;
+    const { workspaces } = await call(workspaceOps.list, {
+      key: `task:${task}:`,
+      state: ['requested', 'ready', 'failed', 'trashed'],
+      limit: 1_000,
+    });
+    for (const { id, state, reason } of workspaces) {
+      // Of what is in the trash, only that which a killed server has left there on its way is ours.
+      if (state === 'trashed' && reason !== removalReasons.landed && reason !== removalReasons.interrupted) continue;
+      try {
+        await call(workspaceOps.remove, { workspace: id, reason: removalReasons.landed, purge: true });
+      } catch (error) {
+        // Something in it is nowhere else: it stays until a person removes it.
+        if (!(error instanceof AppError) || error.code !== 'conflict') throw error;
+      }
     }
   }
 

@@ -6,14 +6,16 @@ import { branchActions } from './branches.ts';
 import { allPassed, checkCommit, type CheckTools } from './check.ts';
 import { type Workspace, workspaceOps } from './contract.ts';
 import { absentChanges } from './git/absent.ts';
-import { commitAll, type Departure } from './git/commit.ts';
+import { commitAll, type Departure, isMerging } from './git/commit.ts';
 import { finishConflict, startConflict } from './git/conflict.ts';
+import { isFolder } from './git/folder.ts';
 import { resolveCommit } from './git/git.ts';
 import { includeFiles } from './git/include.ts';
-import { purgeTrash, removalPlan, removeWorktree, restoreTrash } from './git/remove.ts';
+import { purgeTrash, readTrash, removalPlan, removeWorktree, restoreTrash } from './git/remove.ts';
 import { checkExpectations, diffText, worktreeStatus } from './git/status.ts';
 import { addWorktree } from './git/worktree.ts';
 import { refuseHeld } from './service.ts';
+import { workspaceFor } from './views.ts';
 
 /** What actions on workspaces need from outside. */
 export interface WorkspaceTools extends CheckTools {
@@ -27,6 +29,8 @@ export async function repositoryOf(ctx: ActionContext, project: string): Promise
 
 function create({ git, root }: WorkspaceTools): Handler {
   return action(workspaceOps.create, async (ctx, input) => {
+    const known = workspaceFor(ctx.db, input.key);
+    if (known?.state === 'ready') return known;
     const repository = await repositoryOf(ctx, input.project);
     const base = await resolveCommit(git, repository, input.base);
     if (base === null) throw invalid(`There is no commit "${input.base}" in ${repository}.`, { fix: 'Give a branch or a commit of it.' });
@@ -58,7 +62,7 @@ function commit({ git }: WorkspaceTools): Handler {
   return action(workspaceOps.commit, async (ctx, { workspace, since, message, expects }) => {
     const { path, branch } = await ctx.call(workspaceOps.get, { workspace });
     const none = { commit: null, files: 0, added: 0, deleted: 0 };
-    const other = await resolveCommit(git, path, 'MERGE_HEAD');
+    const other = (await isMerging(path)) ? await resolveCommit(git, path, 'MERGE_HEAD') : null;
     const request = { worktree: path, branch, base: since, message };
     const result = other === null ? await commitAll(git, request) : await finishConflict(git, { ...request, other });
     if (result.kind === 'unresolved') {
@@ -89,8 +93,8 @@ function commit({ git }: WorkspaceTools): Handler {
 function update({ git }: WorkspaceTools): Handler {
   return action(workspaceOps.update, async (ctx, { workspace, branch }) => {
     const { path } = await ctx.call(workspaceOps.get, { workspace });
-    const [head, wanted] = await Promise.all([resolveCommit(git, path, 'HEAD'), resolveCommit(git, path, `refs/heads/${branch}`)]);
-    if (head === null || wanted === null) throw notFound('branch', branch, 'maos doctor explains what is missing.');
+    const [head = '', wanted = ''] = (await git.attempt(path, ['rev-parse', '--revs-only', 'HEAD', `refs/heads/${branch}`])).stdout.split('\n');
+    if (head === '' || wanted === '') throw notFound('branch', branch, 'maos doctor explains what is missing.');
     if (head === wanted) return { head, conflicts: [] };
     if ((await git.attempt(path, ['merge-base', '--is-ancestor', wanted, 'HEAD'])).code === 0) return { head, conflicts: [] };
     const forward = await git.attempt(path, ['merge', '--ff-only', '--quiet', wanted]);
@@ -133,21 +137,29 @@ function diff({ git }: WorkspaceTools): Handler {
 function remove({ git, trash }: WorkspaceTools): Handler {
   return action(workspaceOps.remove, async (ctx, input) => {
     const found = await ctx.call(workspaceOps.get, { workspace: input.workspace });
-    if (found.state === 'trashed' || found.state === 'removed') return found;
+    if (found.state === 'removed') return found;
+    if (found.state === 'trashed') return input.purge && found.rescue === null ? purgeOne(ctx, trash, found.id) : found;
     refuseHeld(found);
     const repository = await repositoryOf(ctx, found.project);
     const doomed = { repository, id: found.id, path: found.path, branch: found.branch };
     const plan = await removalPlan(git, doomed);
-    if (!plan.safe && input.token !== plan.token) throw wouldLose(found, plan);
+    const tokens = input.token?.split(',') ?? [];
+    // A removal that was interrupted is finished with the token it was begun with.
+    const begun = (await isFolder(found.path)) ? undefined : (await readTrash(trash, found.id))?.token;
+    const given = plan.safe || tokens.includes(plan.token) || (begun !== undefined && tokens.includes(begun));
+    if (!given) throw wouldLose(found, plan);
     const removal = await removeWorktree(git, { ...doomed, trash, token: plan.token });
     if (removal.kind === 'stale') throw wouldLose(found, removal.plan);
     const { rescue } = removal;
     const reported = { kind: 'trashed', trash: removal.trashed ? join(trash, found.id) : null, rescue, reason: input.reason } as const;
     const trashed = await ctx.call(workspaceOps.report, { workspace: found.id, result: reported });
-    if (!input.purge || !plan.safe) return trashed;
-    await purgeTrash(trash, found.id);
-    return ctx.call(workspaceOps.report, { workspace: found.id, result: { kind: 'purged' } });
+    return input.purge && rescue === null ? purgeOne(ctx, trash, found.id) : trashed;
   });
+}
+
+async function purgeOne(ctx: ActionContext, trash: string, id: string): Promise<Workspace> {
+  await purgeTrash(trash, id);
+  return ctx.call(workspaceOps.report, { workspace: id, result: { kind: 'purged' } });
 }
 
 function wouldLose(found: Workspace, plan: Awaited<ReturnType<typeof removalPlan>>): Error {
@@ -177,8 +189,7 @@ function purge({ trash, now }: WorkspaceTools): Handler {
     const { workspaces } = await ctx.call(workspaceOps.list, { state: ['trashed'], limit: 1_000 });
     const old = workspaces.filter((workspace) => workspace.since <= now() - days * 86_400_000);
     for (const { id } of old) {
-      await purgeTrash(trash, id);
-      await ctx.call(workspaceOps.report, { workspace: id, result: { kind: 'purged' } });
+      await purgeOne(ctx, trash, id);
     }
     return { purged: old.map((workspace) => workspace.id) };
   });

@@ -108,6 +108,9 @@ export const mergeEvents = {
 };
 
 
+/** Why MAOS itself removes a workspace. */
+export const removalReasons = { landed: 'its work has landed', interrupted: 'its removal was interrupted' } as const;
+
 const byId = z.strictObject({ workspace: workspaceId });
 
 /** What can be done with workspaces and the merge queue. */

@@ -5,6 +5,7 @@
  * M2  The branch moves only to a commit that passed its checks, by compare-and-swap from the commit it was merged onto.
  * M3  A merge that was interrupted is done again from the start: until the branch has moved, nothing happened.
  */
+import { join } from 'node:path';
 import type { Call, Reactor, Reader } from '../kernel/handler.ts';
 import { KeyedMutex } from '../kernel/mutex.ts';
 import { projectOps } from '../projects/contract.ts';
@@ -64,7 +65,8 @@ async function landOnce(options: MergeQueueOptions, repository: string, queued: 
   if (merged.kind === 'up_to_date') return { kind: 'landed', commit: head, onto: head, evidence: [] };
   const proved = queued.checked && merged.commit === queued.commit;
   const { checks: commands, env, timeoutMs } = queued;
-  const evidence = proved ? [] : await checkCommit(options, { repository, commit: merged.commit, commands, env, timeoutMs });
+  const tools = { ...options, root: join(options.root, queued.project) };
+  const evidence = proved ? [] : await checkCommit(tools, { repository, commit: merged.commit, commands, env, timeoutMs });
   if (!allPassed(evidence)) return { kind: 'rejected', onto: head, evidence };
   return move(options, repository, queued, { head, commit: merged.commit, evidence });
 }

@@ -12,10 +12,10 @@ const flags: readonly Flag[] = [
 ];
 
 const columns: readonly Column[] = [
-  { title: 'AGENT' },
+  { title: 'AGENT', solid: true },
   { title: 'RUNTIME' },
-  { title: 'STATE', style: stateStyle },
-  { title: 'SINCE' },
+  { title: 'STATE', solid: true, style: stateStyle },
+  { title: 'SINCE', solid: true },
   { title: 'PID', side: 'right' },
   { title: 'COST', side: 'right' },
   { title: 'LAST ACTION' },

@@ -3,7 +3,7 @@ import { watchOps } from '../../watch/contract.ts';
 import type { Flag } from '../argv.ts';
 import { connected, exits, printJson, type Command, type Shell } from '../command.ts';
 import type { Connection } from '../connection.ts';
-import { money, relative } from '../moment.ts';
+import { money, relative, span } from '../moment.ts';
 import { stateStyle } from '../show.ts';
 import { tableLines, type Column } from '../table.ts';
 import { oneLine } from '../text.ts';
@@ -11,9 +11,9 @@ import { oneLine } from '../text.ts';
 const flags: readonly Flag[] = [{ key: 'json', kind: 'boolean', describe: 'Print it as JSON.' }];
 
 const columns: readonly Column[] = [
-  { title: 'RUN' },
-  { title: 'STATE', style: stateStyle },
-  { title: 'SINCE' },
+  { title: 'RUN', solid: true },
+  { title: 'STATE', solid: true, style: stateStyle },
+  { title: 'SINCE', solid: true },
   { title: 'DONE', side: 'right' },
   { title: 'COST', side: 'right' },
   { title: 'WHY' },
@@ -41,7 +41,7 @@ async function tell(shell: Shell, connection: Connection): Promise<void> {
   ]);
   const where = connection.embedded
     ? 'not running ("maos up" starts it; "maos run" works without)'
-    : `${status.url ?? 'no address'} (pid ${status.pid}, up since ${relative(status.startedAt, now)}, ${Math.round(status.memoryMb)} MB)`;
+    : `${status.url ?? 'no address'} (pid ${status.pid}, up for ${span(now - status.startedAt)}, ${Math.round(status.memoryMb)} MB)`;
   const tasks = Object.entries(status.tasks).map(([state, count]) => `${count} ${state}`);
   out.lines([
     `server   ${where}`,

@@ -29,7 +29,7 @@ async function list({ out, clock }: Shell, connection: Connection, json: boolean
     const rows = workspaces.map((item) => row(item, clock.now()));
     out.lines(
       tableLines(
-        titles.map((title) => ({ title })),
+        titles.map((title, index) => ({ title, solid: index === 0 })),
         rows,
         out.width(),
         out.style,

@@ -27,7 +27,7 @@ export function branches(rows: readonly Row[], unicode: boolean): Branch[] {
     const deepest = Math.max(-1, ...needs.map(depthOf));
     return needs.findLast((need) => depthOf(need) === deepest && need.id !== row.id)?.id;
   });
-  const [bar, tee, end, gap] = unicode ? ['│ ', '├─', '└─', '  '] : ['| ', '|-', '`-', '  '];
+  const [bar, tee, end, gap] = unicode ? ['│  ', '├─ ', '└─ ', '   '] : ['|  ', '|- ', '`- ', '   '];
   const drawn: Branch[] = [];
   const draw = (row: Row, before: string, joint: string, below: string): void => {
     drawn.push({ row, rail: before + joint });

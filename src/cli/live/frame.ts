@@ -116,7 +116,7 @@ function label({ rail, row }: Branch): string {
   return shortRail(rail) + oneLine(row.id);
 }
 
-const longest = 12;
+const longest = 15;
 
 function shortRail(rail: string): string {
   return rail.length <= longest ? rail : rail.slice(-longest);
@@ -127,8 +127,8 @@ function line(branch: Branch, layout: Layout, surface: Surface): string {
   const { paint, unicode, now } = surface;
   const [fancy, simple, style] = glyphs[signOf(row)] ?? ['?', '?', undefined];
   const mark = unicode ? '…' : '~';
-  const name = fit(label(branch), layout.name, 'left', mark);
-  const railed = Math.min(shortRail(branch.rail).length, name.length);
+  const rail = shortRail(branch.rail);
+  const name = fit(oneLine(row.id), Math.max(1, layout.name - widthOf(rail)), 'left', mark);
   const cells = [
     ...(layout.runtime > 0 ? [paint('dim', fit(oneLine(row.runtime), layout.runtime, 'left', mark))] : []),
     ...(layout.action > 0 ? [fit(what(row), layout.action, 'left', mark)] : []),
@@ -136,7 +136,7 @@ function line(branch: Branch, layout: Layout, surface: Surface): string {
     ...(layout.cost > 0 ? [fit(costOf(row), layout.cost, 'right')] : []),
     ...(layout.time > 0 ? [fit(elapsed(row, now), layout.time, 'right')] : []),
   ];
-  const head = `${paint(style, unicode ? fancy : simple)} ${paint('dim', name.slice(0, railed))}${name.slice(railed)}`;
+  const head = `${paint('dim', rail)}${paint(style, unicode ? fancy : simple)} ${name}`;
   return [head, ...cells].join('  ').trimEnd();
 }
 
@@ -150,8 +150,10 @@ function what(row: Row): string {
   return oneLine(`${row.phase}${again}${action === null ? '' : `: ${action}`}`);
 }
 
-function elapsed(row: Row, now: number): string {
-  return row.startedAt === null ? '' : stopwatch((row.endedAt ?? now) - row.startedAt);
+/** How long an attempt takes or took; a task that waits for its turn takes no time. */
+function elapsed({ state, startedAt, endedAt }: Row, now: number): string {
+  if (startedAt === null || (endedAt === null && state !== 'claimed' && state !== 'waiting')) return '';
+  return stopwatch((endedAt ?? now) - startedAt);
 }
 
 function diffOf({ changed }: Row): string {

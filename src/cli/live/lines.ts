@@ -3,6 +3,7 @@ import type { EventDefinition, LogRecord } from '../../kernel/event.ts';
 import { taskEvents } from '../../tasks/contract.ts';
 import { runEvents } from '../../workflows/contract.ts';
 import { span } from '../moment.ts';
+import { oneLine } from '../text.ts';
 import type { Tree } from './tree.ts';
 
 type Teller = (record: LogRecord) => string | undefined;
@@ -21,6 +22,7 @@ function tell<Data>(
 }
 
 const short = (commit: string): string => commit.slice(0, 10);
+const many = (count: number, what: string): string => `${count} ${what}${count === 1 ? '' : 's'}`;
 const failure = (message: string): string => message.split('\n')[0] ?? '';
 
 // Task events that only repeat what an event of the step tells are left out.
@@ -36,12 +38,12 @@ const tellers: ReadonlyMap<string, Teller> = new Map([
     const { files, added, deleted } = changed;
     return commit === null
       ? 'finished without a change'
-      : `made ${short(commit)}: ${files} files, +${added} -${deleted}`;
+      : `made ${short(commit)}: ${many(files, 'file')}, +${added} -${deleted}`;
   }),
   tell(runEvents.checked, ({ passed, evidence }) => {
     const wrong = evidence.find((item) => !item.passed);
     if (wrong !== undefined) return `check failed: ${wrong.command} (${wrong.exit})`;
-    return passed && evidence.length > 0 ? `${evidence.length} checks passed` : undefined;
+    return passed && evidence.length > 0 ? `${many(evidence.length, 'check')} passed` : undefined;
   }),
   tell(runEvents.merging, () => 'in the merge queue'),
   tell(runEvents.conflicted, ({ files }) => `conflict in ${files.join(', ')}`),
@@ -52,8 +54,8 @@ const tellers: ReadonlyMap<string, Teller> = new Map([
   tell(taskEvents.failed, ({ error }) => `given up: ${failure(error.message)}`),
   tell(taskEvents.cancelled, ({ reason }) => `cancelled: ${reason}`),
   tell(runEvents.waiting, ({ reason }) => `waits for a person: ${reason}`),
-  tell(runEvents.resumed, ({ tasks }) => `carried on with ${tasks.length} tasks`),
-  tell(runEvents.ended, ({ state, reason }) => (reason === null ? state : `${state}: ${reason}`)),
+  tell(runEvents.resumed, ({ tasks }) => `carried on with ${many(tasks.length, 'task')}`),
+  tell(runEvents.ended, ({ state, reason }) => (reason === null || reason === '' ? state : `${state}: ${reason}`)),
 ]);
 
 /** One thing that happened, in words. */
@@ -68,5 +70,5 @@ export function happening(tree: Tree, record: LogRecord): Happening | undefined 
   const task = tree.rows.get(record.stream) ?? tree.rows.get(tree.agents.get(record.stream) ?? '');
   if (task === undefined && record.stream !== tree.run) return undefined;
   const what = tellers.get(record.type)?.(record);
-  return what === undefined ? undefined : { who: task?.id ?? tree.name, what };
+  return what === undefined ? undefined : { who: oneLine(task?.id ?? tree.name), what: oneLine(what) };
 }

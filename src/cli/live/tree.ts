@@ -151,13 +151,14 @@ const rules: ReadonlyMap<string, Rule> = new Map([
   step(taskEvents.blocked, ({ reason }) => ({ state: 'blocked', phase: 'pending', reason, endedAt: null })),
   step(taskEvents.delayed, ({ error }) => ({ state: 'delayed', phase: 'pending', reason: error?.message ?? null })),
   step(taskEvents.waiting, ({ reason }) => ({ state: 'waiting', reason })),
-  step(taskEvents.claimed, ({ attempt }, row, { at }) => ({
+  step(taskEvents.claimed, ({ attempt }, _row, { at }) => ({
     state: 'claimed',
     phase: 'preparing',
     attempt,
     reason: null,
     action: null,
-    startedAt: row.startedAt ?? at,
+    changed: null,
+    startedAt: at,
     endedAt: null,
   })),
   step(taskEvents.released, ({ reason }) => ({ state: 'queued', phase: 'pending', reason })),

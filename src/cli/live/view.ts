@@ -2,7 +2,7 @@ import type { Clock } from '../../kernel/clock.ts';
 import type { LogRecord } from '../../kernel/event.ts';
 import { timeOfDay } from '../moment.ts';
 import type { Terminal } from '../terminal.ts';
-import { fit, oneLine, widthOf } from '../text.ts';
+import { fit, widthOf } from '../text.ts';
 import { frame } from './frame.ts';
 import { happening } from './lines.ts';
 import { Screen } from './screen.ts';
@@ -49,6 +49,7 @@ class TreeView implements View {
     this.#cancel();
     this.#draw(Number.POSITIVE_INFINITY);
     this.#screen.close();
+    this.#tree = undefined;
   }
 
   #plan(after: number): void {
@@ -86,7 +87,7 @@ class LineView implements View {
     if (record === undefined || happened === undefined) return;
     const names = [tree.name, ...[...tree.rows.values()].map((row) => row.id)];
     const who = fit(happened.who, Math.max(...names.map(widthOf)));
-    const line = `${who}  ${oneLine(happened.what)}`;
+    const line = `${who}  ${happened.what}`;
     // An agent may report the same action again and again.
     if (line !== this.#last) this.#out.lines([`${timeOfDay(record.at)}  ${line}`]);
     this.#last = line;

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { LLMock } from '@copilotkit/aimock';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { HostProcess, LaunchRequest, SessionEvent } from '../../agents/runtime.ts';
-import { runtimeConformance } from '../conformance.ts';
+import { runtimeConformance } from '../conformance.fixture.ts';
 import { drive } from '../drive.ts';
 import { processHost } from '../process/host.ts';
 import { claude } from './claude.ts';
@@ -94,13 +94,20 @@ afterAll(async () => {
   rmSync(home, { recursive: true, force: true });
 });
 
-describe.skipIf(program === null)('claude', () => {
-  const root = mkdtempSync(join(tmpdir(), 'maos-claude-'));
+describe.skipIf(program === null)('claude', { timeout: 60_000 }, () => {
   const host = processHost();
-  afterAll(() => rmSync(root, { recursive: true, force: true }));
+  const sessions: string[] = [];
+  let root: string;
+  beforeAll(() => void (root = mkdtempSync(join(tmpdir(), 'maos-claude-'))));
+  afterAll(async () => {
+    for (const pid of (await Promise.all(sessions.map((session) => host.processesOf(session)))).flat())
+      process.kill(pid, 'SIGKILL');
+    rmSync(root, { recursive: true, force: true });
+  });
 
   async function start(prompt: string | null, more: Partial<LaunchRequest> = {}): Promise<HostProcess> {
     const session = `claude_${crypto.randomUUID()}`;
+    sessions.push(session);
     const nothing = { argv: null, model: null, resume: null, maxBudgetUsd: null, resultSchema: null };
     const launch = runtime.launch({
       ...nothing,

@@ -77,6 +77,19 @@ async function probe(program: string, env: Readonly<Record<string, string>>): Pr
   };
 }
 
+/** Where Claude finds its login, its provider and the way to it, besides HOME. */
+const loginAndNetwork = [
+  'ANTHROPIC_API_KEY',
+  'ANTHROPIC_AUTH_TOKEN',
+  'ANTHROPIC_BASE_URL',
+  'CLAUDE_CODE_OAUTH_TOKEN',
+  'CLAUDE_CONFIG_DIR',
+  'HTTPS_PROXY',
+  'HTTP_PROXY',
+  'NO_PROXY',
+  'NODE_EXTRA_CA_CERTS',
+] as const;
+
 /** Claude Code, headless. `program` is its executable, looked up on the agent's PATH. */
 export function claude(program = 'claude'): Runtime {
   return {
@@ -92,6 +105,8 @@ export function claude(program = 'claude'): Runtime {
       conflicts: true,
     },
     exitGraceMs: 10_000,
+    inherits: loginAndNetwork,
+    priced: 'turn_end',
     launch(request) {
       const prompt =
         request.prompt ?? (request.resume === null ? null : 'You were interrupted. Continue where you stopped.');

@@ -4,7 +4,7 @@ import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { Collector, HostFixture } from './fixture.ts';
+import { Collector, HostFixture } from './host.fixture.ts';
 
 let fixture: HostFixture;
 beforeAll(() => (fixture = new HostFixture()));

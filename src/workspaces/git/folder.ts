@@ -1,6 +1,5 @@
 import { randomBytes } from 'node:crypto';
 import { cp, lstat, mkdtemp, open, readFile, realpath, rename, rm, stat } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { invalid } from '../../kernel/error.ts';
 
@@ -57,7 +56,8 @@ export async function writeWhole(path: string, text: string): Promise<void> {
 
 /** Lends a copy of a worktree's index, so that git can be asked "what if" without touching the worktree. */
 export async function withIndexCopy<T>(worktree: string, task: (index: string) => Promise<T>): Promise<T> {
-  const folder = await mkdtemp(join(tmpdir(), 'maos-index-'));
+  // Beside the index: what a killed server leaves of it goes with the worktree.
+  const folder = await mkdtemp(join(await gitDirectory(worktree), 'maos-index-'));
   try {
     const index = join(folder, 'index');
     // A worktree that was never filled has no index; git then starts from an empty one.

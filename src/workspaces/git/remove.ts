@@ -128,7 +128,7 @@ export async function removeWorktree(
   request: Doomed & { readonly trash: string; readonly token: string },
 ): Promise<Removal> {
   return git.serially(request.repository, async () => {
-    const begun = await readEntry(request.trash, request.id);
+    const begun = await readTrash(request.trash, request.id);
     if (!(await isFolder(request.path))) return resume(git, request, begun);
     await settle(git, request.path);
     const snapshot = await takeSnapshot(git, { worktree: request.path, branch: request.branch });
@@ -208,7 +208,8 @@ async function finish(git: Git, repository: string, trash: string, entry: TrashE
   };
 }
 
-async function readEntry(trash: string, id: string): Promise<TrashEntry | null> {
+/** What the trash knows of one workspace, or null. */
+export async function readTrash(trash: string, id: string): Promise<TrashEntry | null> {
   const text = await readFile(join(trash, id, 'entry.json'), 'utf8').catch(absent);
   return text === null ? null : trashEntry.parse(JSON.parse(text));
 }
@@ -216,7 +217,7 @@ async function readEntry(trash: string, id: string): Promise<TrashEntry | null> 
 /** What the trash holds. */
 export async function listTrash(trash: string): Promise<TrashEntry[]> {
   const names = (await readdir(trash).catch(absent)) ?? [];
-  const entries = await Promise.all(names.toSorted().map((name) => readEntry(trash, name)));
+  const entries = await Promise.all(names.toSorted().map((name) => readTrash(trash, name)));
   return entries.filter((entry) => entry !== null);
 }
 
@@ -226,7 +227,7 @@ export async function restoreTrash(
   wanted: { repository: string; trash: string; id: string },
 ): Promise<TrashEntry> {
   const { repository, trash, id } = wanted;
-  const entry = await readEntry(trash, id);
+  const entry = await readTrash(trash, id);
   if (entry === null) throw notFound('workspace in the trash', id, 'List it with `maos trash`.');
   const files = join(trash, id, 'files');
   await makeBranch(git, repository, entry.branch, entry.tip ?? entry.head);

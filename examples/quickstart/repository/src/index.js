@@ -1,0 +1,3 @@
+export { convert, unitsOf } from './convert.js';
+export { formatQty, parseQty } from './quantity.js';
+export { scale, shoppingList } from './recipe.js';

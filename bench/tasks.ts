@@ -70,7 +70,7 @@ function envelope<Op extends Operation>(operation: Op, input: InputOf<Op>) {
 /** What a call gave; the types are those of the operation, whose handler made the output. */
 function outputOf<Op extends Operation>(_operation: Op, result: CommandResult | undefined): OutputOf<Op> {
   if (result === undefined || !result.ok) throw new Error(JSON.stringify(result));
-  // oxlint-disable-next-line typescript/no-unsafe-type-assertion, typescript/consistent-type-assertions
+  // oxlint-disable-next-line typescript/consistent-type-assertions
   return result.output as OutputOf<Op>;
 }
 

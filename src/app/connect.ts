@@ -63,7 +63,8 @@ export function connector({ environment, version }: ConnectOptions): Connect {
         return embedded(server);
       } catch (error) {
         // Another short command may be at work: it is gone in a moment.
-        const locked = error instanceof AppError && error.code === 'unavailable' && error.message.includes('Another MAOS');
+        const locked =
+          error instanceof AppError && error.code === 'unavailable' && error.message.includes('Another MAOS');
         if (!locked || systemClock.now() > until) throw error;
         await delay(50);
       }
@@ -72,18 +73,25 @@ export function connector({ environment, version }: ConnectOptions): Connect {
 }
 
 async function remote(home: string, { url }: RunningServer): Promise<Connection> {
-  const [{ createClient }, { readToken }] = await Promise.all([import('../gateway/client.ts'), import('../auth/token.ts')]);
+  const [{ createClient }, { readToken }] = await Promise.all([
+    import('../gateway/client.ts'),
+    import('../auth/token.ts'),
+  ]);
   const client = createClient({ url, token: readToken(placesIn(home).token) });
   return {
     embedded: false,
-    call: (operation, input, extras) => client.call(operation, input, extras?.key === undefined ? {} : { key: extras.key }),
+    call: (operation, input, extras) =>
+      client.call(operation, input, extras?.key === undefined ? {} : { key: extras.key }),
     follow: (after, wanted, signal) => client.follow({ after, filter: filterOf(wanted), signal }),
     close: async () => client.close(),
   };
 }
 
 function filterOf({ streams, types }: Wanted): { streams?: string[]; types?: string[] } {
-  return { ...(streams === undefined ? {} : { streams: [...streams] }), ...(types === undefined ? {} : { types: [...types] }) };
+  return {
+    ...(streams === undefined ? {} : { streams: [...streams] }),
+    ...(types === undefined ? {} : { types: [...types] }),
+  };
 }
 
 async function embedded(server: Server): Promise<Connection> {
@@ -91,8 +99,15 @@ async function embedded(server: Server): Promise<Connection> {
   const actor = { kind: 'user', id: 'local' } as const;
   return {
     embedded: true,
-    call: async <Op extends Operation>(operation: Op, input: InputOf<Op>, extras?: { readonly key?: string }): Promise<OutputOf<Op>> => {
-      const output = await server.registry.call(operation.name, input, { actor, ...(extras?.key === undefined ? {} : { key: extras.key }) });
+    call: async <Op extends Operation>(
+      operation: Op,
+      input: InputOf<Op>,
+      extras?: { readonly key?: string },
+    ): Promise<OutputOf<Op>> => {
+      const output = await server.registry.call(operation.name, input, {
+        actor,
+        ...(extras?.key === undefined ? {} : { key: extras.key }),
+      });
       // `Registry.call` has just parsed the output with this operation's schema.
       // oxlint-disable-next-line typescript/consistent-type-assertions
       return output as OutputOf<Op>;

@@ -31,7 +31,9 @@ export interface CrashRunOptions {
 }
 
 /** When a server is killed: so long after its start, or so long after it has seen so many new records. */
-type Moment = { readonly kind: 'start'; readonly ms: number } | { readonly kind: 'records'; readonly count: number; readonly ms: number };
+type Moment =
+  | { readonly kind: 'start'; readonly ms: number }
+  | { readonly kind: 'records'; readonly count: number; readonly ms: number };
 
 function momentsOf(seed: number, kills: number): Moment[] {
   const random = new Random(seed + 1_000_003);
@@ -103,7 +105,9 @@ async function killed(site: Site, plan: string, moments: readonly Moment[]): Pro
 
 /** Waits for so many records; false when the run ended first. */
 async function goesOn(live: LiveServer, count: number): Promise<boolean> {
-  const [{ position } = { position: 0 }] = live.process.site.rows<{ position: number }>('SELECT max(position) AS position FROM log');
+  const [{ position } = { position: 0 }] = live.process.site.rows<{ position: number }>(
+    'SELECT max(position) AS position FROM log',
+  );
   let over = false;
   const seen = await live.see((record) => {
     over ||= record.type === 'run.ended';
@@ -123,7 +127,10 @@ async function toItsEnd(site: Site, live: LiveServer): Promise<RunDetail> {
     if (run.state !== 'running' && run.report !== null) return run;
     const { position } = await live.call(watchOps.status, {});
     if (position !== last) [last, since] = [position, Date.now()];
-    else if (Date.now() > since + patienceMs) throw new Error(`Nothing has happened for ${patienceMs / 1_000} s. Failing: ${(await live.call(watchOps.status, {})).failing.join('; ')}`);
+    else if (Date.now() > since + patienceMs)
+      throw new Error(
+        `Nothing has happened for ${patienceMs / 1_000} s. Failing: ${(await live.call(watchOps.status, {})).failing.join('; ')}`,
+      );
     await delay(50);
   }
 }
@@ -136,7 +143,10 @@ async function ended(site: Site): Promise<string[]> {
     if (state.state !== 'succeeded') return [`The run is ${state.state}: ${state.reason ?? ''}`];
     await site.until(
       'the removal of finished workspaces',
-      () => site.rows<{ state: string }>(`SELECT key, state FROM workspace WHERE state <> 'removed' AND key NOT LIKE 'shared:%'`),
+      () =>
+        site.rows<{ state: string }>(
+          `SELECT key, state FROM workspace WHERE state <> 'removed' AND key NOT LIKE 'shared:%'`,
+        ),
       (open) => open.length === 0,
       20_000,
     );

@@ -36,7 +36,14 @@ function reason(error: unknown): string {
 async function logDoctor({ reader }: DoctorOptions): Promise<Finding[]> {
   const integrity = reader.get<{ integrity_check: string }>('PRAGMA integrity_check(1)')?.integrity_check;
   if (integrity !== 'ok') {
-    return [finding('log', 'problem', `The database is damaged: ${integrity ?? 'no answer'}.`, 'Restore the newest snapshot (maos restore).')];
+    return [
+      finding(
+        'log',
+        'problem',
+        `The database is damaged: ${integrity ?? 'no answer'}.`,
+        'Restore the newest snapshot (maos restore).',
+      ),
+    ];
   }
   const { records, breaks } = await verifyChain(reader);
   if (breaks.length === 0) return [finding('log', 'ok', `The log's ${records} records are intact.`)];
@@ -63,15 +70,25 @@ async function gitDoctor(options: DoctorOptions, repair: boolean): Promise<Findi
       findings.push(...(await projectFindings(options, project, repair)));
     } catch (error) {
       const fix = `If it was moved: maos project move ${project.id} NEW-FOLDER, then maos doctor --repair. If it is no longer needed: maos project remove ${project.id}.`;
-      findings.push(finding('git', 'problem', `The repository of ${project.name} is not at ${project.path}: ${reason(error)}`, fix));
+      findings.push(
+        finding('git', 'problem', `The repository of ${project.name} is not at ${project.path}: ${reason(error)}`, fix),
+      );
     }
   }
   return findings.length === 0 ? [finding('git', 'ok', 'Workspaces, branches and folders agree.')] : findings;
 }
 
-async function projectFindings(options: DoctorOptions, project: { id: string; path: string }, repair: boolean): Promise<Finding[]> {
+async function projectFindings(
+  options: DoctorOptions,
+  project: { id: string; path: string },
+  repair: boolean,
+): Promise<Finding[]> {
   const { git, call, worktrees } = options;
-  const { workspaces } = await call(workspaceOps.list, { project: project.id, state: ['requested', 'ready', 'trashed', 'removed'], limit: 1_000 });
+  const { workspaces } = await call(workspaceOps.list, {
+    project: project.id,
+    state: ['requested', 'ready', 'trashed', 'removed'],
+    limit: 1_000,
+  });
   const known = await Promise.all(
     workspaces.map(async ({ id, path, branch, state, base }) => ({
       id,
@@ -93,11 +110,15 @@ async function projectFindings(options: DoctorOptions, project: { id: string; pa
 }
 
 async function programDoctor({ git, runtimes, environment }: DoctorOptions): Promise<Finding[]> {
-  const env = Object.fromEntries(Object.entries(environment).flatMap(([key, value]) => (value === undefined ? [] : [[key, value]])));
+  const env = Object.fromEntries(
+    Object.entries(environment).flatMap(([key, value]) => (value === undefined ? [] : [[key, value]])),
+  );
   const probes = [...runtimes.values()].map(async (runtime) => {
     const { usable, version, fix } = await runtime.probe(env);
     const what = version === null ? runtime.name : `${runtime.name} (${version})`;
-    return usable ? finding('programs', 'ok', `${what} can be used.`) : finding('programs', 'notice', `${what} cannot be used here.`, fix);
+    return usable
+      ? finding('programs', 'ok', `${what} can be used.`)
+      : finding('programs', 'notice', `${what} cannot be used here.`, fix);
   });
   const version = requireGit(git).then(
     (text) => finding('programs', 'ok', `git ${text} can be used.`),
@@ -110,10 +131,16 @@ async function diskDoctor({ home }: DoctorOptions): Promise<Finding[]> {
   const { bavail, bsize } = statfsSync(home);
   const free = Math.round((bavail * bsize) / 1_048_576);
   const fix = 'Free some space, or empty the trash (maos trash purge).';
-  return [free < 500 ? finding('disk', 'problem', `Only ${free} MB are free in ${home}.`, fix) : finding('disk', 'ok', `${free} MB are free in ${home}.`)];
+  return [
+    free < 500
+      ? finding('disk', 'problem', `Only ${free} MB are free in ${home}.`, fix)
+      : finding('disk', 'ok', `${free} MB are free in ${home}.`),
+  ];
 }
 
 /** Everything that `maos doctor` looks at. */
 export function doctors(options: DoctorOptions): readonly Doctor[] {
-  return [logDoctor, gitDoctor, processDoctor, programDoctor, diskDoctor].map((doctor) => (repair) => doctor(options, repair));
+  return [logDoctor, gitDoctor, processDoctor, programDoctor, diskDoctor].map(
+    (doctor) => (repair) => doctor(options, repair),
+  );
 }

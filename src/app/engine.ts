@@ -18,7 +18,9 @@ export interface Engine {
 }
 
 /** What each runtime can do, as plain data. */
-export const capabilities = [...runtimes.values()].map((runtime) => [runtime.name, { ...runtime.capabilities }] as const);
+export const capabilities = [...runtimes.values()].map(
+  (runtime) => [runtime.name, { ...runtime.capabilities }] as const,
+);
 
 /** Starts the core thread on a home folder; refuses with the log's own words when it cannot be opened. */
 export async function startEngine(places: ReturnType<typeof placesIn>, scope: Scope): Promise<Engine> {

@@ -52,7 +52,12 @@ export function fiftyTasks(seed: number, side: string): FiftyTasks {
     add({
       id,
       priority: 100,
-      command: line(`touch ${flag(id)}`, `while [ ! -e ${flag(other)} ]; do sleep 0.02; done`, `echo ${id} > shared.txt`, write(id)),
+      command: line(
+        `touch ${flag(id)}`,
+        `while [ ! -e ${flag(other)} ]; do sleep 0.02; done`,
+        `echo ${id} > shared.txt`,
+        write(id),
+      ),
       onConflict: { command: line(nap(20, 200), `printf 'left\\nright\\n' > shared.txt`) },
     });
   }
@@ -62,12 +67,19 @@ export function fiftyTasks(seed: number, side: string): FiftyTasks {
     command: line(nap(20, 100), `[ "$(grep -c '/flaky ' ${side})" -ge 2 ]`, write('flaky')),
   });
   for (let step = 1; step <= 5; step += 1) {
-    const before = step === 1 ? [] : [`test "$(tail -n 1 cache/log)" = chain-${step - 1}`, `test -f out/chain-${step - 1}.txt`];
+    const before =
+      step === 1 ? [] : [`test "$(tail -n 1 cache/log)" = chain-${step - 1}`, `test -f out/chain-${step - 1}.txt`];
     add({
       id: `chain-${step}`,
       workspace: 'build',
       ...(step === 1 ? {} : { needs: [`chain-${step - 1}`] }),
-      command: line(nap(20, 150), ...before, 'mkdir -p cache', `echo chain-${step} >> cache/log`, write(`chain-${step}`)),
+      command: line(
+        nap(20, 150),
+        ...before,
+        'mkdir -p cache',
+        `echo chain-${step} >> cache/log`,
+        write(`chain-${step}`),
+      ),
     });
   }
   for (let number = 1; number <= 4; number += 1) {
@@ -79,26 +91,40 @@ export function fiftyTasks(seed: number, side: string): FiftyTasks {
     id: 'sum',
     needs: [1, 2, 3, 4].map((number) => `count-${number}`),
     outputs: ['total'],
-    command: line(`t=0; for n in ${counts.join(' ')}; do t=$((t + n)); done; echo total=$t >> "$MAOS_OUTPUT"`, write('sum')),
+    command: line(
+      `t=0; for n in ${counts.join(' ')}; do t=$((t + n)); done; echo total=$t >> "$MAOS_OUTPUT"`,
+      write('sum'),
+    ),
     checks: ['test -f out/count-4.txt'],
   });
   add({ id: 'told', needs: ['sum'], command: line(`test $\{{ tasks.sum.outputs.total }} = 10`, write('told')) });
-  for (const id of ['long-1', 'long-2']) add({ id, priority: 90, command: line(`sleep 1.${random.between(2, 8)}`, write(id)) });
+  for (const id of ['long-1', 'long-2'])
+    add({ id, priority: 90, command: line(`sleep 1.${random.between(2, 8)}`, write(id)) });
   const spread: string[] = [];
   while (tasks.length < 49) {
     const id = `t-${spread.length + 1}`;
-    const needs = random.next() < 0.25 ? [] : random.some([...spread.slice(-8), 'count-1', 'sum'], random.between(1, 3));
+    const needs =
+      random.next() < 0.25 ? [] : random.some([...spread.slice(-8), 'count-1', 'sum'], random.between(1, 3));
     add({
       id,
       ...(needs.length === 0 ? {} : { needs }),
       ...(random.next() < 0.25 ? { checks: [nap(10, 80), `test -f out/${id}.txt`] } : {}),
-      command: line(nap(20, 200), ...needs.map((need) => `test -f out/${need}.txt`), write(id), `echo ${id} >> own-${id}.txt`),
+      command: line(
+        nap(20, 200),
+        ...needs.map((need) => `test -f out/${need}.txt`),
+        write(id),
+        `echo ${id} >> own-${id}.txt`,
+      ),
     });
     spread.push(id);
   }
   const needed = new Set(tasks.flatMap((task) => task.needs ?? []));
   const leaves = tasks.map((task) => task.id).filter((id) => !needed.has(id));
-  add({ id: 'gather', needs: leaves, command: line(...leaves.map((id) => `test -f out/${id}.txt`), 'ls out > gathered.txt') });
+  add({
+    id: 'gather',
+    needs: leaves,
+    command: line(...leaves.map((id) => `test -f out/${id}.txt`), 'ls out > gathered.txt'),
+  });
 
   const ids = tasks.map((task) => task.id);
   const written = ids.filter((id) => id !== 'gather').map((id) => `out/${id}.txt`);

@@ -29,7 +29,10 @@ export class Journal {
   /** A reactor that cannot do its work is tried again; until it can, the status names it. */
   reactorFailed(reactor: string, record: LogRecord, error: unknown, tries: number): void {
     const message = error instanceof Error ? error.message : String(error);
-    this.#failing.set(`${reactor} ${record.stream}`, `${reactor} at ${record.type} of ${record.stream}: ${message} (try ${tries})`);
+    this.#failing.set(
+      `${reactor} ${record.stream}`,
+      `${reactor} at ${record.type} of ${record.stream}: ${message} (try ${tries})`,
+    );
     this.failure(`${reactor} ${record.type} ${record.stream}`, error);
   }
 

@@ -38,7 +38,9 @@ function tail(path: string): string {
 
 /** Runs checks through the host of agents, so that they have a tree of their own that is gone when they end. */
 export function commandRunner({ host, folder, newId, clock, environment }: Options): RunCommand {
-  const inherited = Object.fromEntries(basics.flatMap((name) => (environment[name] === undefined ? [] : [[name, environment[name]]])));
+  const inherited = Object.fromEntries(
+    basics.flatMap((name) => (environment[name] === undefined ? [] : [[name, environment[name]]])),
+  );
   return async ({ line, cwd, env, timeoutMs }) => {
     const session = newId('check');
     const place = join(folder, session);

@@ -75,7 +75,9 @@ interface Facts {
 
 function makeTools({ config, environment }: ServerOptions) {
   const places = placesIn(config.home);
-  const env = Object.fromEntries(Object.entries(environment).flatMap(([key, value]) => (value === undefined ? [] : [[key, value]])));
+  const env = Object.fromEntries(
+    Object.entries(environment).flatMap(([key, value]) => (value === undefined ? [] : [[key, value]])),
+  );
   const git = createGit(exec, env);
   const host = processHost();
   const run = commandRunner({ host, folder: places.checks, newId, clock: systemClock, environment });
@@ -168,7 +170,8 @@ function makeRegistry(options: ServerOptions, tools: Tools, engine: Engine, jour
           if (result.ok) return Array.isArray(result.output) ? result.output.map(String) : [];
           throw errorFrom(result.error);
         },
-        snapshot: (path) => snapshot(engine, path ?? join(places.snapshots, `${new Date(now()).toISOString().replaceAll(':', '-')}.db`)),
+        snapshot: (path) =>
+          snapshot(engine, path ?? join(places.snapshots, `${new Date(now()).toISOString().replaceAll(':', '-')}.db`)),
       }),
     ],
   });
@@ -201,9 +204,25 @@ async function act({ options, scope, engine, registry, journal, tools }: Parts):
   const onFailure = (place: string, error: unknown): void => journal.failure(place, error);
   await endLeftChecks(host, places.checks);
   await sweep({ ...check, call, onFailure });
-  const runner = new Runner({ host, runtimes, reader, call, clock: systemClock, environment: options.environment, onFailure });
+  const runner = new Runner({
+    host,
+    runtimes,
+    reader,
+    call,
+    clock: systemClock,
+    environment: options.environment,
+    onFailure,
+  });
   await runner.adopt();
-  const driver = new Driver({ call, reader, limit: options.config.limit, outputs: places.outputs, capabilities: new Map(capabilities), clock: systemClock, onFailure });
+  const driver = new Driver({
+    call,
+    reader,
+    limit: options.config.limit,
+    outputs: places.outputs,
+    capabilities: new Map(capabilities),
+    clock: systemClock,
+    onFailure,
+  });
   const clock = new TaskClock({ call, clock: systemClock, onFailure: (error) => onFailure('task clock', error) });
   const reactors: Reactor[] = [
     ...runner.reactors(),
@@ -225,7 +244,9 @@ async function act({ options, scope, engine, registry, journal, tools }: Parts):
   scope.defer(() => clock.stop());
   scope.defer(() => driver.stop());
   // What is nearly done is let finish; what is not is done again by the next server.
-  scope.defer(() => Promise.race([Promise.allSettled(inHand).then(() => undefined), delay(drainMs, undefined, { ref: false })]));
+  scope.defer(() =>
+    Promise.race([Promise.allSettled(inHand).then(() => undefined), delay(drainMs, undefined, { ref: false })]),
+  );
   clock.start();
   driver.start();
 }

@@ -1,6 +1,15 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -82,8 +91,15 @@ export class Site {
   }
 
   /** Runs the command line program to its end. */
-  async maos(args: readonly string[], cwd = this.repository): Promise<{ code: number | null; stdout: string; stderr: string }> {
-    const child = spawn(process.execPath, [program, ...args], { cwd, env: this.environment, stdio: ['ignore', 'pipe', 'pipe'] });
+  async maos(
+    args: readonly string[],
+    cwd = this.repository,
+  ): Promise<{ code: number | null; stdout: string; stderr: string }> {
+    const child = spawn(process.execPath, [program, ...args], {
+      cwd,
+      env: this.environment,
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
     this.#spawned.add(child);
     let [stdout, stderr] = ['', ''];
     child.stdout.on('data', (chunk: Buffer) => (stdout += chunk.toString()));
@@ -135,12 +151,18 @@ export class Site {
   }
 
   /** Asks again and again until the answer fits; at last says what it was. */
-  async until<T>(what: string, ask: () => T | Promise<T>, fits: (answer: T) => boolean, patienceMs = 60_000): Promise<T> {
+  async until<T>(
+    what: string,
+    ask: () => T | Promise<T>,
+    fits: (answer: T) => boolean,
+    patienceMs = 60_000,
+  ): Promise<T> {
     const deadline = Date.now() + patienceMs;
     for (;;) {
       const answer = await ask();
       if (fits(answer)) return answer;
-      if (Date.now() > deadline) throw new Error(`Waited ${patienceMs} ms in vain for ${what}; at last: ${JSON.stringify(answer)}`);
+      if (Date.now() > deadline)
+        throw new Error(`Waited ${patienceMs} ms in vain for ${what}; at last: ${JSON.stringify(answer)}`);
       await delay(20);
     }
   }
@@ -200,7 +222,9 @@ export class LaunchedServer {
     const deadline = Date.now() + 60_000;
     while (!this.#stdout.includes('\n')) {
       if (this.child.exitCode !== null || this.child.signalCode !== null) {
-        throw new Error(`The server ended (${this.child.exitCode ?? this.child.signalCode}): ${this.#stdout}${this.#stderr}`);
+        throw new Error(
+          `The server ended (${this.child.exitCode ?? this.child.signalCode}): ${this.#stdout}${this.#stderr}`,
+        );
       }
       if (Date.now() > deadline) throw new Error(`The server did not answer: ${this.#stderr}`);
       await delay(5);

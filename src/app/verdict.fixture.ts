@@ -24,7 +24,9 @@ export interface Case {
 
 /** One field of a record's data. */
 function part(data: unknown, name: string): unknown {
-  return typeof data === 'object' && data !== null ? Object.entries(data).find(([key]) => key === name)?.[1] : undefined;
+  return typeof data === 'object' && data !== null
+    ? Object.entries(data).find(([key]) => key === name)?.[1]
+    : undefined;
 }
 
 function startsIn(side: string): Start[] {
@@ -54,7 +56,8 @@ export async function problemsOf(found: Case): Promise<string[]> {
 
 function countBy(records: readonly LogRecord[], type: string): Map<string, number> {
   const counts = new Map<string, number>();
-  for (const record of records) if (record.type === type) counts.set(record.stream, (counts.get(record.stream) ?? 0) + 1);
+  for (const record of records)
+    if (record.type === type) counts.set(record.stream, (counts.get(record.stream) ?? 0) + 1);
   return counts;
 }
 
@@ -62,15 +65,24 @@ function taskProblems({ tasks }: Case, records: readonly LogRecord[]): string[] 
   const problems: string[] = [];
   const completed = countBy(records, 'task.completed');
   const planned = records.filter((record) => record.type === 'step.planned').map((record) => record.stream);
-  if (planned.length !== tasks.ids.length) problems.push(`${planned.length} tasks were planned, not ${tasks.ids.length}.`);
+  if (planned.length !== tasks.ids.length)
+    problems.push(`${planned.length} tasks were planned, not ${tasks.ids.length}.`);
   for (const task of planned) {
     const times = completed.get(task) ?? 0;
     if (times !== 1) problems.push(`${nameOf(records, task)} was completed ${times} times.`);
   }
-  const bad = records.filter((record) => record.type === 'task.failed' || record.type === 'task.released' || record.type === 'task.waiting');
-  problems.push(...bad.map((record) => `${nameOf(records, record.stream)}: ${record.type} ${JSON.stringify(record.data)}`));
-  const failures = records.filter((record) => record.type === 'step.failed' && nameOf(records, record.stream) !== 'flaky');
-  problems.push(...failures.map((record) => `${nameOf(records, record.stream)} failed: ${JSON.stringify(record.data)}`));
+  const bad = records.filter(
+    (record) => record.type === 'task.failed' || record.type === 'task.released' || record.type === 'task.waiting',
+  );
+  problems.push(
+    ...bad.map((record) => `${nameOf(records, record.stream)}: ${record.type} ${JSON.stringify(record.data)}`),
+  );
+  const failures = records.filter(
+    (record) => record.type === 'step.failed' && nameOf(records, record.stream) !== 'flaky',
+  );
+  problems.push(
+    ...failures.map((record) => `${nameOf(records, record.stream)} failed: ${JSON.stringify(record.data)}`),
+  );
   const ends = records.filter((record) => record.type === 'run.ended');
   if (ends.length !== 1 || part(ends[0]?.data, 'state') !== 'succeeded') {
     problems.push(`The run ended ${ends.length} times: ${JSON.stringify(ends.map((record) => record.data))}.`);
@@ -91,12 +103,16 @@ function startProblems({ tasks, side }: Case, records: readonly LogRecord[]): st
   const starts = startsIn(side);
   const sessions = new Map<string, number>();
   for (const { session } of starts) sessions.set(session, (sessions.get(session) ?? 0) + 1);
-  for (const [session, times] of sessions) if (times !== 1) problems.push(`Session ${session} was started ${times} times.`);
-  const conflicted = records.filter((record) => record.type === 'step.conflicted').map((record) => nameOf(records, record.stream));
+  for (const [session, times] of sessions)
+    if (times !== 1) problems.push(`Session ${session} was started ${times} times.`);
+  const conflicted = records
+    .filter((record) => record.type === 'step.conflicted')
+    .map((record) => nameOf(records, record.stream));
   for (const [id, expected] of tasks.starts) {
     const resolved = conflicted.filter((name) => name === id).length;
     const times = starts.filter((start) => start.task === id).length;
-    if (times !== expected + resolved) problems.push(`The command of ${id} was started ${times} times, not ${expected + resolved}.`);
+    if (times !== expected + resolved)
+      problems.push(`The command of ${id} was started ${times} times, not ${expected + resolved}.`);
   }
   for (const record of records.filter(({ type }) => type === 'task.completed')) {
     const id = nameOf(records, record.stream);
@@ -117,13 +133,16 @@ function sessionProblems(records: readonly LogRecord[]): string[] {
     const name = `${stream}/${String(part(data, 'generation'))}`;
     const session = seen.get(name) ?? { processes: new Set(), ends: 0 };
     seen.set(name, session);
-    if (type === 'session.started') session.processes.add(`${String(part(data, 'pid'))} ${String(part(data, 'startTime'))}`);
+    if (type === 'session.started')
+      session.processes.add(`${String(part(data, 'pid'))} ${String(part(data, 'startTime'))}`);
     if (type !== 'session.ended') continue;
     session.ends += 1;
-    if (!/^exit \d+$/.test(String(part(data, 'exit')))) problems.push(`Session ${name} ended with ${String(part(data, 'exit'))}.`);
+    if (!/^exit \d+$/.test(String(part(data, 'exit'))))
+      problems.push(`Session ${name} ended with ${String(part(data, 'exit'))}.`);
   }
   for (const [name, { processes, ends }] of seen) {
-    if (processes.size !== 1) problems.push(`Session ${name} had ${processes.size} processes: ${[...processes].join(', ')}.`);
+    if (processes.size !== 1)
+      problems.push(`Session ${name} had ${processes.size} processes: ${[...processes].join(', ')}.`);
     if (ends !== 1) problems.push(`Session ${name} ended ${ends} times.`);
   }
   return problems;
@@ -148,7 +167,9 @@ function gitProblems({ site, tasks }: Case): string[] {
   const files = new Set(site.git('ls-tree', '-r', '--name-only', 'maos/fifty-1').split('\n'));
   const missing = tasks.files.filter((file) => !files.has(file));
   if (missing.length > 0) problems.push(`The run's branch lacks ${missing.join(', ')}.`);
-  const surplus = [...files].filter((file) => !tasks.files.includes(file) && !['.gitignore', 'src/main.txt'].includes(file));
+  const surplus = [...files].filter(
+    (file) => !tasks.files.includes(file) && !['.gitignore', 'src/main.txt'].includes(file),
+  );
   if (surplus.length > 0) problems.push(`The run's branch has ${surplus.join(', ')}.`);
   if (site.git('show', 'maos/fifty-1:shared.txt') !== 'left\nright') problems.push('The conflict was not resolved.');
   const branches = site.git('for-each-ref', '--format=%(refname)').split('\n');
@@ -158,7 +179,8 @@ function gitProblems({ site, tasks }: Case): string[] {
   if (left.length > 0) problems.push(`Refs are left: ${left.join(', ')}.`);
   const worktrees = site.git('worktree', 'list').split('\n');
   if (worktrees.length !== 2) problems.push(`Worktrees are left: ${worktrees.join('; ')}.`);
-  if (site.git('status', '--porcelain') !== '') problems.push(`The user's checkout was changed: ${site.git('status', '--porcelain')}.`);
+  if (site.git('status', '--porcelain') !== '')
+    problems.push(`The user's checkout was changed: ${site.git('status', '--porcelain')}.`);
   const check = site.git('fsck', '--no-dangling', '--no-progress');
   if (check !== '') problems.push(`git fsck: ${check}`);
   return problems;
@@ -175,12 +197,16 @@ function leftovers({ site, tasks }: Case): string[] {
   }
   const drafts = filesBelow(site.home).filter((file) => /\.(new|partial|restore)$/.test(file));
   problems.push(...drafts.map((file) => `A half written file is left: ${file}`));
-  const trees = existsSync(places.worktrees) ? readdirSync(places.worktrees).flatMap((name) => readdirSync(join(places.worktrees, name))) : [];
+  const trees = existsSync(places.worktrees)
+    ? readdirSync(places.worktrees).flatMap((name) => readdirSync(join(places.worktrees, name)))
+    : [];
   if (trees.length !== 1) problems.push(`Folders of worktrees are left: ${trees.join(', ')}.`);
   const open = site.rows<{ id: string; key: string; state: string; holder: string | null }>(
     `SELECT id, key, state, holder FROM workspace WHERE state <> 'removed' AND NOT (key LIKE 'shared:%' AND state = 'ready' AND holder IS NULL)`,
   );
-  problems.push(...open.map((row) => `Workspace ${row.id} (${row.key}) is ${row.state}, held by ${row.holder ?? 'nobody'}.`));
+  problems.push(
+    ...open.map((row) => `Workspace ${row.id} (${row.key}) is ${row.state}, held by ${row.holder ?? 'nobody'}.`),
+  );
   const merges = site.rows<{ state: string }>(`SELECT state FROM merge WHERE state NOT IN ('landed', 'conflict')`);
   if (merges.length > 0) problems.push(`${merges.length} merges are not done.`);
   const agents = site.rows<{ id: string }>(`SELECT id FROM agent WHERE state NOT IN ('idle', 'removed')`);
@@ -206,7 +232,9 @@ function reportProblems({ site }: Case, records: readonly LogRecord[]): string[]
   const json: unknown = JSON.parse(readFileSync(join(site.home, 'runs/fifty-1/report.json'), 'utf8'));
   return [
     ...(text.includes('succeeded') && text.includes('50 of 50') ? [] : [`The report says: ${text.slice(0, 300)}`]),
-    ...(part(json, 'state') === 'succeeded' && part(json, 'position') === ended?.position ? [] : ['report.json is not of this end.']),
+    ...(part(json, 'state') === 'succeeded' && part(json, 'position') === ended?.position
+      ? []
+      : ['report.json is not of this end.']),
   ];
 }
 

@@ -157,6 +157,22 @@ describe('the grammar of maos', () => {
     expect((await say(['--help'])).out).toContain(nouns.slice(0, 5).join(', '));
   });
 
+  it('shows help and corrects a word without loading a contract', () => {
+    const script = `
+      import { registerHooks } from 'node:module';
+      const loaded = [];
+      registerHooks({ load: (url, context, next) => (loaded.push(url), next(url, context)) });
+      const { runCli } = await import(${JSON.stringify(import.meta.resolve('./cli.ts'))});
+      const stream = { write() {} };
+      for (const argv of [['--help'], ['bogus'], ['--version']]) await runCli({ argv, stdout: stream, stderr: stream, env: {}, cwd: '/', version: '1' });
+      console.log(JSON.stringify(loaded));`;
+    const { stdout, stderr } = spawnSync(process.execPath, ['--input-type=module', '-e', script], { encoding: 'utf8' });
+    const loaded: string[] = JSON.parse(stdout);
+    expect(stderr).toBe('');
+    expect(loaded.length).toBeGreaterThan(5);
+    expect(loaded.filter((url) => /node_modules|contract\.ts|commands\//.test(url))).toEqual([]);
+  });
+
   it.each(commands.map((command) => command.name))('%s has help with its options', async (name) => {
     expect((await say([name, '--help'])).out).toContain(`Usage: maos ${name}`);
   });

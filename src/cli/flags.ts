@@ -12,7 +12,7 @@ const kinds = {
 } as const;
 
 /** What every derived command takes beside its fields. */
-export const answerFlags: readonly Flag[] = [
+const answerFlags: readonly Flag[] = [
   { key: 'json', kind: 'boolean', describe: 'Print the answer as JSON.' },
   {
     key: 'idempotencyKey',

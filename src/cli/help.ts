@@ -78,7 +78,7 @@ function optionName(flag: Flag): string {
 }
 
 /** What a flag means, what it takes, and what it is without being given. */
-export function describe(flag: Flag): string {
+function describe(flag: Flag): string {
   const parts = [flag.describe ?? ''];
   if (flag.choices !== undefined && placeholder(flag) !== flag.choices.join('|'))
     parts.push(`One of ${flag.choices.join(', ')}.`);

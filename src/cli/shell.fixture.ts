@@ -26,6 +26,7 @@ export class Place {
     TERM: 'xterm-256color',
     TMUX_TMPDIR: this.folder,
     GIT_CONFIG_NOSYSTEM: '1',
+    HISTFILE: '/dev/null',
   };
 
   constructor() {
@@ -72,7 +73,7 @@ export class Place {
   async remove(): Promise<void> {
     await this.maos(['down']);
     spawnSync('tmux', ['-L', 'maos-test', 'kill-server'], { env: this.env });
-    rmSync(this.folder, { recursive: true, force: true });
+    rmSync(this.folder, { recursive: true, force: true, maxRetries: 10, retryDelay: 50 });
   }
 }
 

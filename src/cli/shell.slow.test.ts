@@ -1,7 +1,10 @@
 import { spawnSync } from 'node:child_process';
 import { cpSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { once } from 'node:events';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import * as z from 'zod';
 import { bin, Place, Window } from './shell.fixture.ts';
 
 const hasTmux = spawnSync('tmux', ['-V']).status === 0;
@@ -61,7 +64,10 @@ describe('the shell', () => {
     place.write('plan.yaml', plan('demo', 'cat one.txt two.txt > three.txt'));
     place.write(
       'slow.yaml',
-      plan('slow', 'echo begun; while [ ! -e ../../go ]; do sleep 0.05; done; cat one.txt > three.txt'),
+      plan(
+        'slow',
+        `echo begun; while [ ! -e ${join(place.folder, 'go')} ]; do sleep 0.05; done; cat one.txt > three.txt`,
+      ),
     );
   });
   afterAll(() => place.remove());
@@ -71,7 +77,7 @@ describe('the shell', () => {
     const ran = await place.maos(['run', 'plan.yaml']);
     expect(ran.err).toBe('');
     expect(ran.code).toBe(0);
-    expect(ran.out).toMatch(/\d\d:\d\d:\d\d {2}two {5}1 check passed\n[^]*demo-1 {3}succeeded\n/);
+    expect(ran.out).toMatch(/\d\d:\d\d:\d\d {2}two +1 check passed\n[^]*demo-1 +succeeded\n/);
     expect(await json('run', 'get', 'demo-1')).toMatchObject({ state: 'succeeded', counts: { done: 3 } });
     expect((await place.maos(['diff', 'demo-1', '--stat'])).out).toMatch(/three\.txt +\+2 +-0/);
     expect((await place.maos(['logs', 'demo-1/one'])).out).toBe('working on one\n');
@@ -91,7 +97,25 @@ describe('the shell', () => {
     expect((await place.maos(['rm', 'demo-1', '--token', 'discard-000000000000'])).code).toBe(5);
     expect(await place.maos(line.split(' '))).toMatchObject({ code: 0, err: '' });
     expect(place.git('branch', '--list', 'maos/*')).toBe('');
-    expect((await place.maos(['trash'])).out).toMatch(/^WORKSPACE/);
+    expect(place.git('for-each-ref', '--format=%(refname)', 'refs/maos/rescue')).not.toBe('');
+  });
+
+  it('keeps a removed workspace in the trash until it is wanted again', async () => {
+    const made = await json('workspace', 'create', '--project', '.', '--key', 'mine', '--base', 'main');
+    const { id, path } = z.object({ id: z.string(), path: z.string() }).parse(made);
+    writeFileSync(join(path, 'draft.txt'), 'not committed');
+    const refused = await place.maos(['rm', id]);
+    expect(refused.err).toContain('uncommitted: draft.txt');
+    const line = /maos (rm \S+ --token \S+)/.exec(refused.err)?.[1] ?? '';
+    writeFileSync(join(path, 'draft.txt'), 'changed meanwhile');
+    expect((await place.maos(line.split(' '))).code).toBe(5);
+    writeFileSync(join(path, 'draft.txt'), 'not committed');
+    expect((await place.maos(line.split(' '))).code).toBe(0);
+    expect(existsSync(path)).toBe(false);
+    expect((await place.maos(['trash'])).out).toContain(id);
+    expect((await place.maos(['trash', 'restore', id])).code).toBe(0);
+    expect(readFileSync(join(path, 'draft.txt'), 'utf8')).toBe('not committed');
+    expect((await place.maos(['trash'])).out).toBe('The trash is empty.\n');
   });
 
   it('starts a server, leaves a run to it, follows it, and stops it', async () => {
@@ -114,7 +138,11 @@ describe('the shell', () => {
   });
 
   it('tells of a server that cannot start', async () => {
-    const said = await place.maos(['up', '--port', '1']);
+    const taken = createServer().listen(0, '127.0.0.1');
+    await once(taken, 'listening');
+    const address = taken.address();
+    const said = await place.maos(['up', '--port', String(typeof address === 'object' ? address?.port : 0)]);
+    taken.close();
     expect(said.code).toBe(6);
     expect(said.err).toMatch(/ended at once[^]*server\.log/);
   });

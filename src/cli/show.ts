@@ -79,7 +79,7 @@ function isTable(value: unknown): boolean {
 }
 
 /** A value on one line. What it means is told by its name: `createdAt` is a time, `timeoutMs` a length of time. */
-export function cell(key: string, value: unknown, terminal: Terminal, now: number): string {
+function cell(key: string, value: unknown, terminal: Terminal, now: number): string {
   if (typeof value === 'number') {
     if (isMoment(key)) return terminal.interactive ? relative(value, now) : new Date(value).toISOString();
     if (key === 'ms' || key.endsWith('Ms')) return span(value);

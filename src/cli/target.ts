@@ -63,7 +63,7 @@ function ambiguous(word: string, found: readonly Target[]): Error {
 }
 
 /** The id of what was found. */
-export function idOf(target: Target): string {
+function idOf(target: Target): string {
   switch (target.kind) {
     case 'run':
       return target.run.id;

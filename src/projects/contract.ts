@@ -2,7 +2,11 @@ import * as z from 'zod';
 import { event } from '../kernel/event.ts';
 import { operation } from '../kernel/operation.ts';
 
-const projectId = z.string().min(1).max(1_000).describe('The project: its id, a unique beginning of it, its name or its folder.');
+const projectId = z
+  .string()
+  .min(1)
+  .max(1_000)
+  .describe('The project: its id, a unique beginning of it, its name or its folder.');
 
 /** A repository that MAOS works on. */
 export const project = z.strictObject({

@@ -16,7 +16,9 @@ export const projectHandlers: readonly Handler[] = [
     const found = resolveProject(ctx.db, input.project);
     const other = projectAt(ctx.db, input.path);
     if (other !== undefined && other.id !== found.id) {
-      throw conflict(`${input.path} is the folder of another project (${other.name}).`, { fix: 'Remove that one first.' });
+      throw conflict(`${input.path} is the folder of another project (${other.name}).`, {
+        fix: 'Remove that one first.',
+      });
     }
     ctx.emit(projectEvents.moved, found.id, { path: input.path });
     return { ...found, path: input.path };

@@ -10,7 +10,9 @@ export const projectView: View = {
     on(projectEvents.added, (db, { stream, at, data }) =>
       db.run('INSERT INTO project VALUES (?, ?, ?, ?)', stream, data.name, data.path, at),
     ),
-    on(projectEvents.moved, (db, { stream, data }) => db.run('UPDATE project SET path = ? WHERE id = ?', data.path, stream)),
+    on(projectEvents.moved, (db, { stream, data }) =>
+      db.run('UPDATE project SET path = ? WHERE id = ?', data.path, stream),
+    ),
     on(projectEvents.removed, (db, { stream }) => db.run('DELETE FROM project WHERE id = ?', stream)),
   ],
 };
@@ -36,7 +38,10 @@ export function resolveProject(db: Reader, text: string): Project {
     `${prefix}~`,
   );
   const [first, second] = found;
-  if (first === undefined) throw notFound('project', text, 'maos project list shows the known ones; maos project add PATH adds one.');
+  if (first === undefined)
+    throw notFound('project', text, 'maos project list shows the known ones; maos project add PATH adds one.');
   if (second === undefined) return { ...first };
-  throw conflict(`"${text}" fits several projects: ${found.map((row) => row.path).join(', ')}.`, { fix: 'Give the id or the folder.' });
+  throw conflict(`"${text}" fits several projects: ${found.map((row) => row.path).join(', ')}.`, {
+    fix: 'Give the id or the folder.',
+  });
 }

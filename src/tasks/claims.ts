@@ -1,7 +1,7 @@
-import { conflict } from '../kernel/error.ts';
+import { conflict, invalid } from '../kernel/error.ts';
 import { command, type CommandContext, type Handler } from '../kernel/handler.ts';
 import type { OutputOf, ParsedOf } from '../kernel/operation.ts';
-import { matchIds } from '../kernel/resolve.ts';
+import { matchIds, resolveId } from '../kernel/resolve.ts';
 import { type Task, taskEvents, taskOps } from './contract.ts';
 import { type Leases, leaseMs } from './leases.ts';
 import { checkFence, moved, readyState, restMs } from './model.ts';
@@ -52,7 +52,25 @@ export function claimHandlers(leases: Leases): Handler[] {
       ctx.emit(taskEvents.waiting, row.id, { for: input.for, reason: input.reason });
       return end(row, ctx.now, { state, reason: `${input.for}: ${input.reason}` });
     }),
+    command(taskOps.depend, (ctx, input) => {
+      const row = held(ctx, input);
+      moved(row, 'depend');
+      const needs = input.needs.map((need) => resolveId(ctx.db, taskIds, need));
+      for (const need of needs) refuseLoop(ctx, row.id, need);
+      ctx.emit(taskEvents.depended, row.id, { fence: row.fence, needs });
+      leases.release(row.id);
+      free(ctx, row.id);
+      return toTask(findTask(ctx.db, row.id));
+    }),
   ];
+}
+
+/** A task must not come to wait for itself, over however many others. */
+function refuseLoop(ctx: CommandContext, task: string, need: string): void {
+  const sql = `WITH RECURSIVE reach (id) AS (SELECT ?1 UNION SELECT need FROM task_need JOIN reach ON task_need.task = reach.id)
+    SELECT 1 FROM reach WHERE id = ?2`;
+  if (ctx.db.get(sql, need, task) === undefined) return;
+  throw invalid(`Task ${need} waits for ${task} itself.`, { fix: 'Leave it out of the needs.' });
 }
 
 function claim(

@@ -109,6 +109,8 @@ export const taskEvents = {
   /** The claim ended without a result; the attempt counts. */
   released: event('task.released', z.strictObject({ fence: z.int(), reason: z.string() })),
   /** It waits for a time. `free`: the attempt that ended does not count against the retries. */
+  /** Further needs were found while it was worked on. */
+  depended: event('task.depended', z.strictObject({ fence: z.int(), needs: z.array(z.string()) })),
   delayed: event('task.delayed', z.strictObject({ until: z.int(), error: taskError.nullable(), free: z.boolean() })),
   /** It was tried again while some of its needs are still open. */
   blocked: event('task.blocked', z.strictObject({ reason: z.string() })),
@@ -322,6 +324,18 @@ export const taskOps = {
     route: 'POST /tasks/:task/wait',
     positional: ['task'],
     refusals: { conflict: staleFence },
+  }),
+  depend: operation({
+    name: 'task.depend',
+    summary: 'Gives a claimed task back until further tasks are done; then it is queued again.',
+    detail: 'For work that turns out to have parts: the attempt does not count against the retries.',
+    effect: 'write',
+    scope: 'task:work',
+    input: z.strictObject({ task: taskId, fence, needs: z.array(id).min(1).max(2_000) }),
+    output: task,
+    route: 'POST /tasks/:task/depend',
+    positional: ['task'],
+    refusals: { conflict: staleFence, not_found: 'A need does not exist.', invalid: 'A need waits for this task itself.' },
   }),
   retry: operation({
     name: 'task.retry',

@@ -46,7 +46,7 @@ export function openTestCore(views: readonly View[], handlers: readonly Handler[
     if (result === undefined) throw new Error('The pipeline gave no result.');
     if (!result.ok) throw errorFrom(result.error);
     // The operation's own schema has just parsed it.
-    // oxlint-disable-next-line typescript/no-unsafe-type-assertion, typescript/consistent-type-assertions
+    // oxlint-disable-next-line typescript/consistent-type-assertions
     return operation.output.parse(result.output) as OutputOf<Op>;
   };
   return {

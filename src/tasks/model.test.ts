@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { AppError } from '../kernel/error.ts';
-import { type RetryPolicy, taskState, type TaskState } from './contract.ts';
+import { type RetryPolicy, taskState } from './contract.ts';
 import { checkFence, moved, moves, readyState, refuseEnded, restMs, type Move } from './model.ts';
 
 /** For each move the state it leads to from each state; `-` where it is refused. */
@@ -15,6 +15,7 @@ const table = `
   fail      -          -          -          failed     -          -     -        -
   release   -          -          -          queued     -          -     -        -
   wait      -          -          -          waiting    -          -     -        -
+  depend    -          -          -          blocked    -          -     -        -
   retry     -          -          -          -          queued     -     queued   queued
   block     -          -          -          -          -          -     -        blocked
   cancel    cancelled  cancelled  cancelled  cancelled  cancelled  -     -        -
@@ -24,8 +25,9 @@ const [head = [], ...rows] = table
   .trim()
   .split('\n')
   .map((line) => line.trim().split(/\s+/));
+const isMove = (name: string): name is Move => Object.hasOwn(moves, name);
 const cases = rows.flatMap(([move = '', ...targets]) =>
-  targets.map((target, index) => ({ move, state: head[index] ?? '', target })),
+  targets.map((target, index) => ({ move: isMove(move) ? move : 'free', state: taskState.parse(head[index]), target })),
 );
 
 function refusal(act: () => unknown): AppError {
@@ -44,27 +46,26 @@ describe('moves', () => {
     expect(rows.map(([move]) => move)).toEqual(Object.keys(moves));
   });
 
-  it.each(cases)('$move in state $state: $target', ({ move, state, target }) => {
-    const task = { id: 'task_1', state: taskState.parse(state) };
-    const name = Object.keys(moves).find((key): key is Move => key === move);
-    if (name === undefined) throw new Error(`No move ${move}.`);
-    if (target === '-') {
-      const refused = refusal(() => moved(task, name));
-      expect(refused.code).toBe('conflict');
-      expect(refused.message).toMatch(
-        new RegExp(`^Task task_1 is ${state} and cannot become (${taskState.options.join('|')})`),
-      );
-      expect(refused.fix).toMatch(/\.$/);
-      expect(refused.details).toMatchObject({ task: 'task_1', state, move });
-    } else {
-      expect(moved(task, name)).toBe(target);
-    }
+  it.each(cases.filter(({ target }) => target !== '-'))('$move in state $state: $target', ({ move, state, target }) => {
+    expect(moved({ id: 'task_1', state }, move)).toBe(target);
   });
 
-  it.each(taskState.options)('changes of a task that is %s', (state: TaskState) => {
-    const change = (): void => refuseEnded({ id: 'task_1', state });
-    if (['done', 'failed', 'cancelled'].includes(state)) expect(refusal(change).message).toContain(`is ${state}`);
-    else expect(change).not.toThrow();
+  it.each(cases.filter(({ target }) => target === '-'))('no $move in state $state', ({ move, state }) => {
+    const refused = refusal(() => moved({ id: 'task_1', state }, move));
+    expect(refused.code).toBe('conflict');
+    expect(refused.message).toMatch(
+      new RegExp(`^Task task_1 is ${state} and cannot become (${taskState.options.join('|')})`),
+    );
+    expect(refused.fix).toMatch(/\.$/);
+    expect(refused.details).toMatchObject({ task: 'task_1', state, move });
+  });
+
+  it.each(['blocked', 'delayed', 'queued', 'claimed', 'waiting'] as const)('changes while %s', (state) => {
+    expect(() => refuseEnded({ id: 'task_1', state })).not.toThrow();
+  });
+
+  it.each(['done', 'failed', 'cancelled'] as const)('no changes when %s', (state) => {
+    expect(refusal(() => refuseEnded({ id: 'task_1', state })).message).toContain(`is ${state}`);
   });
 });
 

@@ -15,6 +15,8 @@ export const moves = {
   fail: { claimed: 'failed' },
   release: { claimed: 'queued' },
   wait: { claimed: 'waiting' },
+  /** Further needs were found while it was worked on. */
+  depend: { claimed: 'blocked' },
   retry: { failed: 'queued', cancelled: 'queued', waiting: 'queued' },
   /** As `retry`, when needs are still open: only a task that was cancelled before its needs were done has such. */
   block: { cancelled: 'blocked' },
@@ -52,7 +54,7 @@ export function moved(task: { readonly id: string; readonly state: TaskState }, 
 }
 
 /** Whether nothing happens to it any more unless it is retried. */
-export function ended(state: TaskState): boolean {
+function ended(state: TaskState): boolean {
   return state === 'done' || state === 'failed' || state === 'cancelled';
 }
 

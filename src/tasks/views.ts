@@ -177,6 +177,15 @@ export const taskView: View = {
       );
     }),
     on(taskEvents.released, (db, record) => rest(db, record, 'queued', record.data.reason)),
+    on(taskEvents.depended, (db, record) => {
+      const { stream: id, data } = record;
+      rest(db, record, 'blocked', reasons.blocked);
+      const needs = JSON.stringify(data.needs);
+      const joined = 'SELECT value FROM json_each(task.needs) UNION SELECT value FROM json_each(?)';
+      db.run(`UPDATE task SET uncounted = uncounted + 1, needs = (SELECT json_group_array(value) FROM (${joined})) WHERE id = ?`, needs, id);
+      const open = "SELECT ?, value FROM json_each(?) WHERE NOT EXISTS (SELECT 1 FROM task WHERE id = value AND state = 'done')";
+      db.run(`INSERT OR IGNORE INTO task_need ${open}`, id, needs);
+    }),
     on(taskEvents.delayed, (db, record) => {
       const { until, error, free } = record.data;
       rest(db, record, 'delayed', error === null ? reasons.delayed : `${error.class}: ${error.message}`);

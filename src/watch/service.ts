@@ -68,7 +68,17 @@ export function watchHandlers({ reader, facts, doctors, rebuild, snapshot }: Wat
     query(watchOps.status, () => {
       const { version, pid, home, startedAt } = facts;
       const url = facts.url();
-      return { version, pid, home, startedAt, url, position: facts.position(), memoryMb: facts.memoryMb(), ...facts.counts(), failing: facts.failing() };
+      return {
+        version,
+        pid,
+        home,
+        startedAt,
+        url,
+        position: facts.position(),
+        memoryMb: facts.memoryMb(),
+        ...facts.counts(),
+        failing: facts.failing(),
+      };
     }),
   ];
 }

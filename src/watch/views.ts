@@ -45,7 +45,11 @@ export const watchView: View = {
     ),
     on(agentEvents.requested, (db, { stream, data }) => {
       if (data.request.task === null) return;
-      db.run('UPDATE cost_agent SET run = (SELECT run FROM cost_task WHERE task = ?) WHERE agent = ?', data.request.task, stream);
+      db.run(
+        'UPDATE cost_agent SET run = (SELECT run FROM cost_task WHERE task = ?) WHERE agent = ?',
+        data.request.task,
+        stream,
+      );
     }),
     on(agentEvents.observed, (db, { stream, data }) => {
       if (data.model !== null) db.run('UPDATE cost_agent SET model = ? WHERE agent = ?', data.model, stream);
@@ -53,7 +57,9 @@ export const watchView: View = {
     }),
     on(agentEvents.ended, (db, { stream, data }) => record(db, stream, data.generation, data.usage)),
     on(runEvents.created, (db, { stream, data }) => db.run('INSERT INTO cost_run VALUES (?, ?)', stream, data.name)),
-    on(runEvents.step, (db, { stream, data }) => db.run('INSERT OR IGNORE INTO cost_task VALUES (?, ?)', stream, data.run)),
+    on(runEvents.step, (db, { stream, data }) =>
+      db.run('INSERT OR IGNORE INTO cost_task VALUES (?, ?)', stream, data.run),
+    ),
   ],
 };
 

@@ -15,12 +15,6 @@ import { getRun, getRunDetail, resolveRun } from './rows.ts';
 const create = action(runOps.create, async (ctx, input) => {
   const plan = readPlan(input);
   const tasks = expandPlan(plan, input.inputs);
-  const dynamic = tasks.find((task) => task.forEach !== null);
-  if (dynamic !== undefined) {
-    throw invalid(`Task "${dynamic.id}" repeats for each value of an output; this is not carried out yet.`, {
-      fix: 'Write the list into the plan, or give it as a run input.',
-    });
-  }
   const project = await findProject(ctx, plan, input.cwd, input.file);
   const head = await ctx.call(workspaceOps.inspect, { project: project.id, revision: plan.base ?? 'HEAD' });
   const continues = input.continues === undefined ? null : resolveRun(ctx.db, input.continues);
@@ -43,11 +37,20 @@ const create = action(runOps.create, async (ctx, input) => {
   return ctx.call(runOps.get, { run });
 });
 
-function readPlan(input: { plan?: string | undefined; objective?: string | undefined; file?: string | undefined; runtime?: string | undefined }): Plan {
+function readPlan(input: {
+  plan?: string | undefined;
+  objective?: string | undefined;
+  file?: string | undefined;
+  runtime?: string | undefined;
+}): Plan {
   const { plan, objective, runtime } = input;
-  if (plan !== undefined && objective === undefined) return parsePlan(plan, { file: basename(input.file ?? 'plan.yaml') });
-  if (objective !== undefined && plan === undefined) return objectivePlan(objective, runtime === undefined ? {} : { runtime });
-  throw invalid('Give either a plan or an objective.', { fix: 'maos run plan.yaml, or maos run "what is to be done".' });
+  if (plan !== undefined && objective === undefined)
+    return parsePlan(plan, { file: basename(input.file ?? 'plan.yaml') });
+  if (objective !== undefined && plan === undefined)
+    return objectivePlan(objective, runtime === undefined ? {} : { runtime });
+  throw invalid('Give either a plan or an objective.', {
+    fix: 'maos run plan.yaml, or maos run "what is to be done".',
+  });
 }
 
 async function findProject(ctx: ActionContext, plan: Plan, cwd: string, file: string | undefined): Promise<Project> {
@@ -73,7 +76,9 @@ const merge = action(runOps.merge, async (ctx, input) => {
   const run = getRunDetail(ctx.db, input.run);
   const branch = input.into ?? run.target;
   if (branch === null) {
-    throw invalid('No branch was checked out when the run began.', { fix: 'Say where to land it: maos merge RUN --into BRANCH.' });
+    throw invalid('No branch was checked out when the run began.', {
+      fix: 'Say where to land it: maos merge RUN --into BRANCH.',
+    });
   }
   const { commit } = await ctx.call(workspaceOps.inspect, { project: run.project, revision: run.branch });
   const message = `Merge ${run.branch}`;
@@ -86,7 +91,8 @@ const merge = action(runOps.merge, async (ctx, input) => {
 
 const undo = action(runOps.undo, async (ctx, input) => {
   const run = getRunDetail(ctx.db, input.run);
-  if (run.merged === null) throw conflict(`${run.name} was not landed on a branch of yours.`, { fix: 'maos merge lands it.' });
+  if (run.merged === null)
+    throw conflict(`${run.name} was not landed on a branch of yours.`, { fix: 'maos merge lands it.' });
   const { branch, from, to } = run.merged;
   await ctx.call(workspaceOps.unland, { project: run.project, branch, from, to });
   await ctx.call(runOps.note, { run: run.id, note: { kind: 'unmerged', branch, from: to, to: from } });
@@ -102,19 +108,28 @@ const diff = action(runOps.diff, async (ctx, input) => {
 
 const remove = action(runOps.remove, async (ctx, input) => {
   const run = getRunDetail(ctx.db, input.run);
-  if (run.state === 'running') throw conflict(`${run.name} is still going on.`, { fix: `Stop it first: maos stop ${run.name}.` });
+  if (run.state === 'running')
+    throw conflict(`${run.name} is still going on.`, { fix: `Stop it first: maos stop ${run.name}.` });
   const keys = [...run.steps.map((step) => `task:${step.task}:`), `shared:${run.id}:`];
   const workspaces: string[] = [];
   const rescued: string[] = [];
   for (const key of keys) {
     const found = await ctx.call(workspaceOps.list, { key, state: ['requested', 'ready', 'failed'], limit: 1_000 });
     for (const { id } of found.workspaces) {
-      const removed = await ctx.call(workspaceOps.remove, { workspace: id, reason: `maos rm ${run.name}`, ...tokenOf(input.token) });
+      const removed = await ctx.call(workspaceOps.remove, {
+        workspace: id,
+        reason: `maos rm ${run.name}`,
+        ...tokenOf(input.token),
+      });
       workspaces.push(id);
       if (removed.rescue !== null) rescued.push(removed.rescue);
     }
   }
-  const dropped = await ctx.call(workspaceOps.dropBranch, { project: run.project, branch: run.branch, ...tokenOf(input.token) });
+  const dropped = await ctx.call(workspaceOps.dropBranch, {
+    project: run.project,
+    branch: run.branch,
+    ...tokenOf(input.token),
+  });
   if (dropped.rescue !== null) rescued.push(dropped.rescue);
   await ctx.call(runOps.note, { run: run.id, note: { kind: 'removed' } });
   return { run: run.name, workspaces, rescued };

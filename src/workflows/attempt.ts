@@ -6,6 +6,7 @@ import type { Call, Reader } from '../kernel/handler.ts';
 import type { InputOf } from '../kernel/operation.ts';
 import { type Workspace, workspaceOps } from '../workspaces/contract.ts';
 import { type Run, runOps } from './contract.ts';
+import { dynamicItems, expandDynamic } from './fan.ts';
 import { fillTask, type FilledTask } from './fill.ts';
 import { parseOutputs, type TaskResult } from './outputs.ts';
 import { conflictPrompt, taskPrompt } from './prompt.ts';
@@ -54,6 +55,7 @@ export class Attempt {
   }
 
   async next(): Promise<Next> {
+    if (this.#step.planned.forEach !== null) return this.#fan();
     const recorded = this.#tools.reader.get<{ attempt: number }>(
       'SELECT attempt FROM step WHERE task = ?',
       this.#step.task,
@@ -86,6 +88,16 @@ export class Attempt {
   async #advance(move: Move): Promise<Next> {
     const { accepted } = await this.#tools.call(runOps.advance, { task: this.#step.task, attempt: this.#fence, move });
     return accepted ? 'next' : 'wait';
+  }
+
+  /** A list that was not known before: now its tasks are made; claimed again, all of them are done. */
+  #fan(): Promise<Next> {
+    const steps = stepsOf(this.#tools.reader, this.#run.id);
+    if (steps.some((step) => step.planned.fan?.of === this.#step.id)) return this.#advance({ kind: 'gathered' });
+    const items = dynamicItems(this.#step.planned, this.#results());
+    const planned = steps.map((step) => step.planned);
+    const { instances, rewired } = expandDynamic(planned, this.#step.id, items);
+    return this.#advance({ kind: 'fanned', instances: [...instances], rewired: [...rewired] });
   }
 
   async #prepare(): Promise<Next> {
@@ -155,7 +167,10 @@ export class Attempt {
       kind: 'work',
       cwd: workspace.path,
       env: this.#environment(filled, workspace),
-      prompt: prompt === null ? null : taskPrompt({ run: this.#run, step: this.#step, workspace, prompt, outputs: planned.outputs, feedback }),
+      prompt:
+        prompt === null
+          ? null
+          : taskPrompt({ run: this.#run, step: this.#step, workspace, prompt, outputs: planned.outputs, feedback }),
       argv: command === null ? null : [...command],
       resolving: null,
       resume: feedback !== null && this.#step.agent !== null && this.#can(planned.runtime, 'resume'),
@@ -217,12 +232,15 @@ export class Attempt {
     const outputs = await this.#readOutputs();
     if (outputs instanceof AppError) return this.fail(refusal('outputs', outputs.message));
     const workspace = await this.#workspace();
-    const message = `${title}\n\nMAOS-Run: ${this.#run.name}\nMAOS-Task: ${this.#step.id}\n`;
+    const { resolving } = this.#step;
+    const subject = resolving === null ? title : `${title} (conflict resolved)`;
+    const message = `${subject}\n\nMAOS-Run: ${this.#run.name}\nMAOS-Task: ${this.#step.id}\n`;
     const made = await this.#tools.call(workspaceOps.commit, {
       workspace: workspace.id,
       since: this.#step.base ?? workspace.base,
+      onto: resolving,
       message,
-      expects: this.#step.resolving === null ? planned.expects : null,
+      expects: resolving === null ? planned.expects : null,
     });
     if (made.problem !== null) return this.fail(refusal('result', made.problem));
     if (made.commit === null && !planned.allowEmpty) {

@@ -130,7 +130,13 @@ export const runEvents = {
   created: event('run.created', z.strictObject(recorded)),
   step: event(
     'step.planned',
-    z.strictObject({ run: z.string(), planned: plannedTaskSchema, key: z.string(), reuse: z.string().nullable() }),
+    z.strictObject({
+      run: z.string(),
+      planned: plannedTaskSchema,
+      key: z.string(),
+      reuse: z.string().nullable(),
+      ready: z.boolean().describe('It needs nothing that is not done.'),
+    }),
   ),
   prepared: event('step.prepared', z.strictObject({ attempt, workspace: z.string(), base: z.string() })),
   working: event(
@@ -405,6 +411,12 @@ export const runOps = {
         z.strictObject({ kind: z.literal('merging'), merge: z.string() }),
         z.strictObject({ kind: z.literal('conflicted'), onto: z.string(), files: z.array(z.string()) }),
         z.strictObject({ kind: z.literal('landed'), commit: z.string().nullable() }),
+        z.strictObject({
+          kind: z.literal('fanned'),
+          instances: z.array(plannedTaskSchema).describe('One for each item; none: there is nothing to do.'),
+          rewired: z.array(plannedTaskSchema).describe('Tasks that waited for the list.'),
+        }),
+        z.strictObject({ kind: z.literal('gathered') }),
         z.strictObject({
           kind: z.literal('failed'),
           class: z.string(),

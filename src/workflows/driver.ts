@@ -16,7 +16,7 @@ import { type Task, taskEvents, taskOps } from '../tasks/contract.ts';
 import { mergeEvents, removalReasons, workspaceOps } from '../workspaces/contract.ts';
 import { Attempt, type AttemptTools } from './attempt.ts';
 import { runEvents, runOps } from './contract.ts';
-import { claimedSteps, findStep, overBudget, stepFence, type StepState, stepOfAgent } from './rows.ts';
+import { claimedSteps, findStep, getRun, overBudget, stepFence, type StepState, stepOfAgent } from './rows.ts';
 
 export interface DriverOptions extends Omit<AttemptTools, 'branches'> {
   readonly call: Call;
@@ -99,6 +99,11 @@ export class Driver {
         name: 'run-cleanup',
         types: [runEvents.landed.type, runEvents.failed.type],
         react: ({ stream }) => this.#cleanUp(stream),
+      },
+      {
+        name: 'run-cleanup-shared',
+        types: [runEvents.ended.type],
+        react: ({ stream }) => this.#cleanUpShared(stream),
       },
       { name: 'run-budget', types: [agentEvents.observed.type], react: ({ stream }) => this.#watchBudget(stream) },
     ];
@@ -186,14 +191,23 @@ export class Driver {
 
   /** When a task has ended its workspace is free. When its work has landed, those of its own are removed, earlier attempts' too. */
   async #cleanUp(task: string): Promise<void> {
-    const { reader, call } = this.#options;
-    const step = findStep(reader, task);
+    const step = findStep(this.#options.reader, task);
     if (step === undefined || step.workspace === null) return;
     if (step.state === 'claimed') return;
     await this.#release(step);
     if (step.state !== 'done') return;
+    await this.#removeLanded(`task:${task}:`);
+  }
+
+  /** A run that failed keeps its shared workspaces: when it is carried on, its tasks find there what git ignores. */
+  async #cleanUpShared(run: string): Promise<void> {
+    if (getRun(this.#options.reader, run).state === 'succeeded') await this.#removeLanded(`shared:${run}:`);
+  }
+
+  async #removeLanded(key: string): Promise<void> {
+    const { call } = this.#options;
     const { workspaces } = await call(workspaceOps.list, {
-      key: `task:${task}:`,
+      key,
       state: ['requested', 'ready', 'failed', 'trashed'],
       limit: 1_000,
     });

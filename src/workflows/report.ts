@@ -8,12 +8,17 @@ function duration(ms: number): string {
   if (ms < 1_000) return `${ms} ms`;
   if (ms < 60_000) return `${(ms / 1_000).toFixed(1)} s`;
   const minutes = Math.floor(ms / 60_000);
-  return minutes < 60 ? `${minutes} min ${Math.round((ms % 60_000) / 1_000)} s` : `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
+  return minutes < 60
+    ? `${minutes} min ${Math.round((ms % 60_000) / 1_000)} s`
+    : `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
 }
 
 /** Text of an agent or a command inside a table cell. */
 function cell(text: string): string {
-  return text.replaceAll(/\p{Cc}+/gu, ' ').replaceAll('|', '\\|').slice(0, 160);
+  return text
+    .replaceAll(/\p{Cc}+/gu, ' ')
+    .replaceAll('|', '\\|')
+    .slice(0, 160);
 }
 
 function took(step: Step): string {
@@ -21,7 +26,9 @@ function took(step: Step): string {
 }
 
 function change({ changed, commit }: Step): string {
-  return changed === null || commit === null ? '' : `${changed.files} files +${changed.added} −${changed.deleted}`;
+  return changed === null || commit === null
+    ? ''
+    : `${changed.files} ${changed.files === 1 ? 'file' : 'files'} +${changed.added} −${changed.deleted}`;
 }
 
 function proof(step: Step): string {
@@ -47,9 +54,11 @@ function money(run: RunDetail): string {
 }
 
 function next(run: RunDetail): string[] {
-  if (run.state === 'succeeded' && run.merged === null) return [`Look at it: \`maos diff ${run.name}\`. Land it: \`maos merge ${run.name}\`.`];
+  if (run.state === 'succeeded' && run.merged === null)
+    return [`Look at it: \`maos diff ${run.name}\`. Land it: \`maos merge ${run.name}\`.`];
   if (run.merged !== null) return [`Landed on ${run.merged.branch}. Take it back: \`maos undo ${run.name}\`.`];
-  if (run.state === 'failed' || run.state === 'cancelled') return [`Carry on with what did not finish: \`maos resume ${run.name}\`.`];
+  if (run.state === 'failed' || run.state === 'cancelled')
+    return [`Carry on with what did not finish: \`maos resume ${run.name}\`.`];
   return [];
 }
 
@@ -61,7 +70,10 @@ function open(run: RunDetail): string[] {
     '## Not done',
     '',
     ...left.map((step) => {
-      const because = step.state === 'blocked' ? `needs ${step.needs.filter((need) => failed.has(need)).join(', ') || 'tasks that are not done'}` : (step.reason ?? '');
+      const because =
+        step.state === 'blocked'
+          ? `needs ${step.needs.filter((need) => failed.has(need)).join(', ') || 'tasks that are not done'}`
+          : (step.reason ?? '');
       return `- **${step.id}** ${step.state}: ${cell(because)}`;
     }),
     '',
@@ -92,7 +104,12 @@ export function reportMarkdown(run: RunDetail, now: number): string {
 }
 
 /** Writes the report of every run that ends, as Markdown and JSON, and records where. Written whole or not at all. */
-export function reporter(options: { readonly call: Call; readonly reader: Reader; readonly folder: string; readonly now: () => number }): Reactor {
+export function reporter(options: {
+  readonly call: Call;
+  readonly reader: Reader;
+  readonly folder: string;
+  readonly now: () => number;
+}): Reactor {
   const { call, reader, folder, now } = options;
   return {
     name: 'run-report',
@@ -104,7 +121,10 @@ export function reporter(options: { readonly call: Call; readonly reader: Reader
       const run = getRunDetail(reader, stream);
       await mkdir(join(folder, name), { recursive: true });
       await writeWhole(file, reportMarkdown(run, now()));
-      await writeWhole(join(folder, name, 'report.json'), `${JSON.stringify({ ...run, report: file, position }, null, 2)}\n`);
+      await writeWhole(
+        join(folder, name, 'report.json'),
+        `${JSON.stringify({ ...run, report: file, position }, null, 2)}\n`,
+      );
       if (report === null) await call(runOps.note, { run: stream, note: { kind: 'reported', report: file } });
     },
   };

@@ -85,7 +85,8 @@ function stepOf(row: StepRow): StepState {
   const shown: Step = stepSchema.parse({
     id: row.plan_id,
     task: row.task,
-    title: planned.title,
+    // What stands for a list that is not known yet has no item to name.
+    title: planned.forEach === null ? planned.title : `for each of ${planned.forEach.task}.${planned.forEach.output}`,
     needs: planned.needs,
     state: row.state,
     phase: row.phase,

@@ -5,6 +5,7 @@ import type { ParsedOf } from '../kernel/operation.ts';
 import { taskOps } from '../tasks/contract.ts';
 import { runEvents, runOps } from './contract.ts';
 import { planKeys } from './key.ts';
+import type { PlannedTask } from './planned.ts';
 import {
   finishedWithKey,
   findStep,
@@ -28,24 +29,14 @@ const record = command(runOps.record, (ctx, { planName, tasks, ...input }) => {
   ctx.emit(runEvents.created, id, { ...input, name, branch });
   const keys = planKeys(tasks, input.base);
   const made = ctx.call(taskOps.batch, {
-    tasks: tasks.map((planned) => ({
-      ref: planned.id,
-      title: planned.title,
-      kind: 'step',
-      queue: id,
-      project: input.project,
-      run: id,
-      needs: planned.needs,
-      priority: planned.priority,
-      retries: planned.retries,
-    })),
+    tasks: tasks.map((planned) => newTask(planned, id, input.project, planned.needs)),
   });
   for (const [index, planned] of tasks.entries()) {
     const task = made.tasks[index];
     if (task === undefined) throw new Error('task.batch returned fewer tasks than it was given.');
     const key = keys[planned.id] ?? '';
     const reuse = input.continues === null ? null : finishedWithKey(ctx.db, input.continues, key);
-    ctx.emit(runEvents.step, task.id, { run: id, planned, key, reuse });
+    ctx.emit(runEvents.step, task.id, { run: id, planned, key, reuse, ready: planned.needs.length === 0 });
   }
   return { run: id, name, branch };
 });
@@ -148,12 +139,8 @@ const advance = command(runOps.advance, (ctx, { task, attempt, move }) => {
   if (held.state !== 'claimed' || held.fence !== attempt) return { accepted: false };
   const at = stepAttempt(ctx.db, task);
   if (at === undefined) return { accepted: false };
-  if (
-    at.attempt !== attempt &&
-    move.kind !== 'prepared' &&
-    move.kind !== 'failed' &&
-    !(move.kind === 'produced' && move.reused)
-  ) {
+  const begins = ['prepared', 'failed', 'fanned', 'gathered'].includes(move.kind);
+  if (at.attempt !== attempt && !begins && !(move.kind === 'produced' && move.reused)) {
     throw conflict(`Attempt ${attempt} of ${task} was not prepared.`, { fix: 'Report "prepared" first.' });
   }
   apply(ctx, task, attempt, move);
@@ -184,6 +171,12 @@ function apply(ctx: CommandContext, task: string, attempt: number, move: Move): 
       return;
     case 'landed':
       land(ctx, task, attempt, move.commit);
+      return;
+    case 'fanned':
+      fanOut(ctx, task, attempt, move);
+      return;
+    case 'gathered':
+      land(ctx, task, attempt, null);
       return;
     case 'failed':
       fail(ctx, task, attempt, move);
@@ -242,6 +235,59 @@ function land(ctx: CommandContext, task: string, attempt: number, commit: string
     fence: attempt,
     result: { commit: step.commit, landed: commit, outputs: step.outputs },
   });
+}
+
+/** The task that stands for the list waits for its instances; what needs it goes on waiting for it. */
+function fanOut(ctx: CommandContext, task: string, attempt: number, move: Extract<Move, { kind: 'fanned' }>): void {
+  const { run, task: standIn } = current(ctx, task);
+  if (move.instances.length === 0) return land(ctx, task, attempt, null);
+  const { base, project, continues } = getRun(ctx.db, run);
+  const known = stepsOf(ctx.db, run);
+  const rewired = new Map(move.rewired.map((planned) => [planned.id, planned]));
+  const all = [...known.map((step) => rewired.get(step.id) ?? step.planned), ...move.instances];
+  const keys = planKeys(all, base);
+  const needs = new Map(known.map((step) => [step.id, step.task]));
+  const made = ctx.call(taskOps.batch, {
+    tasks: move.instances.map((planned) =>
+      newTask(
+        planned,
+        run,
+        project,
+        planned.needs.map((need) => needs.get(need) ?? need),
+        standIn,
+      ),
+    ),
+  });
+  for (const [index, planned] of move.instances.entries()) {
+    const id = made.tasks[index]?.id ?? '';
+    const key = keys[planned.id] ?? '';
+    const reuse = continues === null ? null : finishedWithKey(ctx.db, continues, key);
+    ctx.emit(runEvents.step, id, { run, planned, key, reuse, ready: true });
+  }
+  for (const planned of move.rewired) {
+    const waiting = needs.get(planned.id);
+    if (waiting !== undefined)
+      ctx.emit(runEvents.step, waiting, { run, planned, key: keys[planned.id] ?? '', reuse: null, ready: false });
+  }
+  ctx.call(taskOps.depend, { task, fence: attempt, needs: made.tasks.map(({ id }) => id) });
+}
+
+/** A planned task as the queue takes it. */
+function newTask(planned: PlannedTask, run: string, project: string, needs: readonly string[], parent?: string) {
+  const { id, title, priority, retries } = planned;
+  const from = parent === undefined ? {} : { parent };
+  return {
+    ref: id,
+    title: (planned.forEach === null ? title : id).slice(0, 200),
+    kind: 'step',
+    queue: run,
+    project,
+    run,
+    needs: [...needs],
+    priority,
+    retries,
+    ...from,
+  };
 }
 
 function fail(ctx: CommandContext, task: string, attempt: number, move: Extract<Move, { kind: 'failed' }>): void {

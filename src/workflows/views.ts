@@ -116,14 +116,14 @@ const stepApplies = [
     db.run(
       `INSERT INTO step (task, run, plan_id, planned, key, reuse, state, since, phase, fence, attempt, tries, outputs, evidence, conflicts, files, reused)
        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 'pending', 0, 0, 0, '{}', '[]', 0, '[]', 0)
-       ON CONFLICT (task) DO UPDATE SET planned = ?4, key = ?5`,
+       ON CONFLICT (task) DO UPDATE SET planned = ?4, key = ?5, reuse = coalesce(?6, reuse)`,
       stream,
       data.run,
       data.planned.id,
       JSON.stringify(data.planned),
       data.key,
       data.reuse,
-      data.planned.needs.length > 0 ? 'blocked' : 'queued',
+      data.ready ? 'queued' : 'blocked',
       at,
     ),
   ),
@@ -208,6 +208,8 @@ const taskApplies = [
     db.run('UPDATE step SET fence = ? WHERE task = ?', data.fence, stream);
   }),
   on(taskEvents.released, (db, { stream, at, data }) => setState(db, stream, 'queued', at, data.reason)),
+  on(taskEvents.depended, (db, { stream, at }) => setState(db, stream, 'blocked', at, null)),
+  on(taskEvents.blocked, (db, { stream, at, data }) => setState(db, stream, 'blocked', at, data.reason)),
   on(taskEvents.delayed, (db, { stream, at, data }) =>
     setState(db, stream, 'delayed', at, data.error?.message ?? null),
   ),

@@ -12,7 +12,7 @@ import { isFolder } from './git/folder.ts';
 import { resolveCommit } from './git/git.ts';
 import { includeFiles } from './git/include.ts';
 import { purgeTrash, readTrash, removalPlan, removeWorktree, restoreTrash } from './git/remove.ts';
-import { checkExpectations, diffText, worktreeStatus } from './git/status.ts';
+import { changedFiles, checkExpectations, diffText, worktreeStatus } from './git/status.ts';
 import { addWorktree } from './git/worktree.ts';
 import { refuseHeld } from './service.ts';
 import { workspaceFor } from './views.ts';
@@ -33,11 +33,16 @@ function create({ git, root }: WorkspaceTools): Handler {
     if (known?.state === 'ready') return known;
     const repository = await repositoryOf(ctx, input.project);
     const base = await resolveCommit(git, repository, input.base);
-    if (base === null) throw invalid(`There is no commit "${input.base}" in ${repository}.`, { fix: 'Give a branch or a commit of it.' });
+    if (base === null)
+      throw invalid(`There is no commit "${input.base}" in ${repository}.`, {
+        fix: 'Give a branch or a commit of it.',
+      });
     const reserved = await ctx.call(workspaceOps.reserve, { ...input, base, root });
     if (reserved.state === 'ready') return reserved;
     if (reserved.state !== 'requested' && reserved.state !== 'failed') {
-      throw conflict(`Workspace ${reserved.id} (${input.key}) is ${reserved.state}.`, { fix: 'maos workspace restore brings it back.' });
+      throw conflict(`Workspace ${reserved.id} (${input.key}) is ${reserved.state}.`, {
+        fix: 'maos workspace restore brings it back.',
+      });
     }
     const { id, path, branch } = reserved;
     await addWorktree(git, { repository, path, branch, base: reserved.base });
@@ -59,10 +64,10 @@ function departed(departure: Departure): string {
 }
 
 function commit({ git }: WorkspaceTools): Handler {
-  return action(workspaceOps.commit, async (ctx, { workspace, since, message, expects }) => {
+  return action(workspaceOps.commit, async (ctx, { workspace, since, onto, message, expects }) => {
     const { path, branch } = await ctx.call(workspaceOps.get, { workspace });
     const none = { commit: null, files: 0, added: 0, deleted: 0 };
-    const other = (await isMerging(path)) ? await resolveCommit(git, path, 'MERGE_HEAD') : null;
+    const other = onto ?? ((await isMerging(path)) ? await resolveCommit(git, path, 'MERGE_HEAD') : null);
     const request = { worktree: path, branch, base: since, message };
     const result = other === null ? await commitAll(git, request) : await finishConflict(git, { ...request, other });
     if (result.kind === 'unresolved') {
@@ -70,7 +75,8 @@ function commit({ git }: WorkspaceTools): Handler {
     }
     if (result.kind === 'abandoned') return { ...none, problem: 'The merge it was to resolve was abandoned.' };
     if (result.kind !== 'result') return { ...none, problem: departed(result) };
-    const { changes } = result;
+    const changes =
+      onto === null || result.commit === null ? result.changes : await changedFiles(git, path, onto, result.commit);
     const measured = {
       commit: result.commit,
       files: changes.files.length,
@@ -78,25 +84,49 @@ function commit({ git }: WorkspaceTools): Handler {
       deleted: changes.deletions,
     };
     if (result.embedded.length > 0) {
-      return { ...measured, problem: `It made repositories inside its worktree, which git cannot commit: ${result.embedded.join(', ')}.` };
+      return {
+        ...measured,
+        problem: `It made repositories inside its worktree, which git cannot commit: ${result.embedded.join(', ')}.`,
+      };
     }
-    return { ...measured, problem: await unexpected(path, since, result.commit, expects, changes.files.map((file) => file.path)) };
+    return {
+      ...measured,
+      problem: await unexpected(
+        path,
+        since,
+        result.commit,
+        expects,
+        changes.files.map((file) => file.path),
+      ),
+    };
   });
 
-  async function unexpected(path: string, from: string, to: string | null, expects: string[] | null, changed: string[]): Promise<string | null> {
+  async function unexpected(
+    path: string,
+    from: string,
+    to: string | null,
+    expects: string[] | null,
+    changed: string[],
+  ): Promise<string | null> {
     if (expects === null || to === null) return null;
-    const outside = expects.length === 0 ? changed : (await checkExpectations(git, path, { from, to }, expects)).unexpected;
-    return outside.length === 0 ? null : `It changed files that it was not expected to: ${outside.slice(0, 20).join(', ')}.`;
+    const outside =
+      expects.length === 0 ? changed : (await checkExpectations(git, path, { from, to }, expects)).unexpected;
+    return outside.length === 0
+      ? null
+      : `It changed files that it was not expected to: ${outside.slice(0, 20).join(', ')}.`;
   }
 }
 
 function update({ git }: WorkspaceTools): Handler {
   return action(workspaceOps.update, async (ctx, { workspace, branch }) => {
     const { path } = await ctx.call(workspaceOps.get, { workspace });
-    const [head = '', wanted = ''] = (await git.attempt(path, ['rev-parse', '--revs-only', 'HEAD', `refs/heads/${branch}`])).stdout.split('\n');
+    const [head = '', wanted = ''] = (
+      await git.attempt(path, ['rev-parse', '--revs-only', 'HEAD', `refs/heads/${branch}`])
+    ).stdout.split('\n');
     if (head === '' || wanted === '') throw notFound('branch', branch, 'maos doctor explains what is missing.');
     if (head === wanted) return { head, conflicts: [] };
-    if ((await git.attempt(path, ['merge-base', '--is-ancestor', wanted, 'HEAD'])).code === 0) return { head, conflicts: [] };
+    if ((await git.attempt(path, ['merge-base', '--is-ancestor', wanted, 'HEAD'])).code === 0)
+      return { head, conflicts: [] };
     const forward = await git.attempt(path, ['merge', '--ff-only', '--quiet', wanted]);
     if (forward.code === 0) return { head: wanted, conflicts: [] };
     const started = await startConflict(git, { worktree: path, other: wanted, message: `Merge ${branch}` });
@@ -110,7 +140,9 @@ function startResolving({ git }: WorkspaceTools): Handler {
     const { path } = await ctx.call(workspaceOps.get, { workspace });
     const started = await startConflict(git, { worktree: path, other: onto, message: 'Merge the work of other tasks' });
     if (started.kind === 'dirty') {
-      throw conflict(`The workspace has uncommitted changes: ${started.files.join(', ')}.`, { fix: 'Commit or remove them there.' });
+      throw conflict(`The workspace has uncommitted changes: ${started.files.join(', ')}.`, {
+        fix: 'Commit or remove them there.',
+      });
     }
     return { files: started.kind === 'merged' ? [] : started.files.map((file) => file.path) };
   });
@@ -127,10 +159,20 @@ function check(tools: WorkspaceTools): Handler {
 function diff({ git }: WorkspaceTools): Handler {
   return action(workspaceOps.diff, async (ctx, input) => {
     const { path, base, state } = await ctx.call(workspaceOps.get, { workspace: input.workspace });
-    if (state !== 'ready') throw conflict(`The workspace is ${state}; it has no folder to compare.`, { fix: 'maos workspace restore brings it back.' });
+    if (state !== 'ready')
+      throw conflict(`The workspace is ${state}; it has no folder to compare.`, {
+        fix: 'maos workspace restore brings it back.',
+      });
     const status = await worktreeStatus(git, path, base);
     const { text } = input.stat ? { text: '' } : await diffText(git, path, base, null);
-    return { files: status.files.map(({ path: file, insertions, deletions }) => ({ path: file, added: insertions, deleted: deletions })), text };
+    return {
+      files: status.files.map(({ path: file, insertions, deletions }) => ({
+        path: file,
+        added: insertions,
+        deleted: deletions,
+      })),
+      text,
+    };
   });
 }
 
@@ -151,7 +193,12 @@ function remove({ git, trash }: WorkspaceTools): Handler {
     const removal = await removeWorktree(git, { ...doomed, trash, token: plan.token });
     if (removal.kind === 'stale') throw wouldLose(found, removal.plan);
     const { rescue } = removal;
-    const reported = { kind: 'trashed', trash: removal.trashed ? join(trash, found.id) : null, rescue, reason: input.reason } as const;
+    const reported = {
+      kind: 'trashed',
+      trash: removal.trashed ? join(trash, found.id) : null,
+      rescue,
+      reason: input.reason,
+    } as const;
     const trashed = await ctx.call(workspaceOps.report, { workspace: found.id, result: reported });
     return input.purge && rescue === null ? purgeOne(ctx, trash, found.id) : trashed;
   });
@@ -166,7 +213,9 @@ function wouldLose(found: Workspace, plan: Awaited<ReturnType<typeof removalPlan
   const { token, commits, uncommitted } = plan;
   const what = [
     ...(commits.length > 0 ? [`${commits.length} commit(s) that no other branch has`] : []),
-    ...(uncommitted.length > 0 ? [`${uncommitted.length} uncommitted file(s): ${uncommitted.slice(0, 10).join(', ')}`] : []),
+    ...(uncommitted.length > 0
+      ? [`${uncommitted.length} uncommitted file(s): ${uncommitted.slice(0, 10).join(', ')}`]
+      : []),
   ].join(' and ');
   return conflict(`Workspace ${found.id} holds ${what}.`, {
     fix: `Repeat with --token ${token} to move it to the trash; a rescue ref keeps its commits and files.`,
@@ -177,7 +226,8 @@ function wouldLose(found: Workspace, plan: Awaited<ReturnType<typeof removalPlan
 function restore({ git, trash }: WorkspaceTools): Handler {
   return action(workspaceOps.restore, async (ctx, input) => {
     const found = await ctx.call(workspaceOps.get, { workspace: input.workspace });
-    if (found.state !== 'trashed') throw conflict(`The workspace is ${found.state}, not in the trash.`, { fix: 'maos trash lists what is.' });
+    if (found.state !== 'trashed')
+      throw conflict(`The workspace is ${found.state}, not in the trash.`, { fix: 'maos trash lists what is.' });
     const repository = await repositoryOf(ctx, found.project);
     const { path, branch } = await restoreTrash(git, { repository, trash, id: found.id });
     return ctx.call(workspaceOps.report, { workspace: found.id, result: { kind: 'restored', path, branch } });

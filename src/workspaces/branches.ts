@@ -15,7 +15,8 @@ async function repositoryOf(ctx: ActionContext, project: string): Promise<string
 
 async function commitOf(git: Git, repository: string, revision: string): Promise<string> {
   const commit = await resolveCommit(git, repository, revision);
-  if (commit === null) throw invalid(`There is no commit "${revision}" in ${repository}.`, { fix: 'Give a branch, tag or commit of it.' });
+  if (commit === null)
+    throw invalid(`There is no commit "${revision}" in ${repository}.`, { fix: 'Give a branch, tag or commit of it.' });
   return commit;
 }
 
@@ -28,20 +29,28 @@ function refuse(landing: Exclude<Landing, { kind: 'landed' | 'up_to_date' }>, br
         details: { files: landing.files },
       });
     case 'dirty':
-      return conflict(`${landing.checkout} has uncommitted changes: ${[...landing.files, ...landing.inTheWay].slice(0, 20).join(', ')}.`, {
-        fix: 'Commit or stash them, then repeat. Nothing was changed.',
-        details: { files: landing.files, inTheWay: landing.inTheWay },
-      });
+      return conflict(
+        `${landing.checkout} has uncommitted changes: ${[...landing.files, ...landing.inTheWay].slice(0, 20).join(', ')}.`,
+        {
+          fix: 'Commit or stash them, then repeat. Nothing was changed.',
+          details: { files: landing.files, inTheWay: landing.inTheWay },
+        },
+      );
     case 'busy':
-      return conflict(`${landing.checkout} is in the middle of a ${landing.operation}.`, { fix: 'Finish or abort it, then repeat.' });
+      return conflict(`${landing.checkout} is in the middle of a ${landing.operation}.`, {
+        fix: 'Finish or abort it, then repeat.',
+      });
     case 'branch_moved':
       return conflict(`${branch} has moved since (it is at ${landing.actual?.slice(0, 12) ?? 'nothing'}).`, {
         fix: 'Use git revert to take back a landing that others have built on.',
       });
     case 'interrupted':
-      return conflict(`An earlier landing was interrupted, and ${landing.files.join(', ')} in ${landing.checkout} were edited since.`, {
-        fix: 'Commit or stash these edits, then repeat.',
-      });
+      return conflict(
+        `An earlier landing was interrupted, and ${landing.files.join(', ')} in ${landing.checkout} were edited since.`,
+        {
+          fix: 'Commit or stash these edits, then repeat.',
+        },
+      );
   }
 }
 
@@ -56,7 +65,10 @@ export function branchActions({ git }: { readonly git: Git }): readonly Handler[
     }),
     action(workspaceOps.inspect, async (ctx, { project, revision }) => {
       const repository = await repositoryOf(ctx, project);
-      const [commit, { branch }] = await Promise.all([commitOf(git, repository, revision), inspectRepository(git, repository)]);
+      const [commit, { branch }] = await Promise.all([
+        commitOf(git, repository, revision),
+        inspectRepository(git, repository),
+      ]);
       return { commit, branch };
     }),
     action(workspaceOps.land, async (ctx, { project, branch, commit, message }) => {
@@ -76,7 +88,14 @@ export function branchActions({ git }: { readonly git: Git }): readonly Handler[
       const repository = await repositoryOf(ctx, project);
       const changes = await changedFiles(git, repository, from, to);
       const { text } = stat ? { text: '' } : await diffText(git, repository, from, to);
-      return { files: changes.files.map(({ path, insertions, deletions }) => ({ path, added: insertions, deleted: deletions })), text };
+      return {
+        files: changes.files.map(({ path, insertions, deletions }) => ({
+          path,
+          added: insertions,
+          deleted: deletions,
+        })),
+        text,
+      };
     }),
     action(workspaceOps.dropBranch, async (ctx, { project, branch, token }) => {
       const repository = await repositoryOf(ctx, project);
@@ -91,7 +110,10 @@ export function branchActions({ git }: { readonly git: Git }): readonly Handler[
           details: { token: expected, commits: own.slice(0, 50) },
         });
       }
-      const rescued = own.length > 0 ? await rescueCommit(git, repository, { id: branch.replaceAll('/', '-'), branch, commit }) : null;
+      const rescued =
+        own.length > 0
+          ? await rescueCommit(git, repository, { id: branch.replaceAll('/', '-'), branch, commit })
+          : null;
       await git.run(repository, ['update-ref', '-d', ref, commit]);
       return { rescue: rescued !== null && rescued.kind === 'saved' ? rescued.ref : null };
     }),

@@ -80,7 +80,10 @@ export const workspaceEvents = {
   failed: event('workspace.failed', z.strictObject({ reason: z.string() })),
   held: event('workspace.held', z.strictObject({ holder: z.string() })),
   released: event('workspace.released', z.strictObject({ holder: z.string() })),
-  trashed: event('workspace.trashed', z.strictObject({ trash: z.string().nullable(), rescue: z.string().nullable(), reason: z.string() })),
+  trashed: event(
+    'workspace.trashed',
+    z.strictObject({ trash: z.string().nullable(), rescue: z.string().nullable(), reason: z.string() }),
+  ),
   restored: event('workspace.restored', z.strictObject({ path: z.string(), branch: z.string() })),
   purged: event('workspace.purged', z.strictObject({})),
 };
@@ -107,7 +110,6 @@ export const mergeEvents = {
   withdrawn: event('merge.withdrawn', z.strictObject({ reason: z.string() })),
 };
 
-
 /** Why MAOS itself removes a workspace. */
 export const removalReasons = { landed: 'its work has landed', interrupted: 'its removal was interrupted' } as const;
 
@@ -117,7 +119,8 @@ const byId = z.strictObject({ workspace: workspaceId });
 export const workspaceOps = {
   create: operation({
     name: 'workspace.create',
-    summary: 'Makes a worktree on a branch of its own from a commit, with the files of .worktreeinclude and a port range.',
+    summary:
+      'Makes a worktree on a branch of its own from a commit, with the files of .worktreeinclude and a port range.',
     detail: 'Asked again with the same key it finishes what a crash interrupted and returns the same workspace.',
     effect: 'write',
     scope: 'workspace:write',
@@ -159,7 +162,12 @@ export const workspaceOps = {
       result: z.discriminatedUnion('kind', [
         z.strictObject({ kind: z.literal('ready'), absent: z.array(z.string()) }),
         z.strictObject({ kind: z.literal('failed'), reason: z.string() }),
-        z.strictObject({ kind: z.literal('trashed'), trash: z.string().nullable(), rescue: z.string().nullable(), reason: z.string() }),
+        z.strictObject({
+          kind: z.literal('trashed'),
+          trash: z.string().nullable(),
+          rescue: z.string().nullable(),
+          reason: z.string(),
+        }),
         z.strictObject({ kind: z.literal('restored'), path: z.string(), branch: z.string() }),
         z.strictObject({ kind: z.literal('purged') }),
       ]),
@@ -216,7 +224,10 @@ export const workspaceOps = {
     summary: 'Shows what a workspace changed since its base, uncommitted and untracked files included.',
     effect: 'read',
     scope: 'workspace:read',
-    input: z.strictObject({ workspace: workspaceId, stat: z.boolean().default(false).describe('Only the list of files.') }),
+    input: z.strictObject({
+      workspace: workspaceId,
+      stat: z.boolean().default(false).describe('Only the list of files.'),
+    }),
     output: z.strictObject({
       files: z.array(z.strictObject({ path: z.string(), added: z.int(), deleted: z.int() })),
       text: z.string(),
@@ -227,13 +238,17 @@ export const workspaceOps = {
   remove: operation({
     name: 'workspace.remove',
     summary: 'Moves a workspace to the trash, after keeping what only it holds under a rescue ref.',
-    detail: 'Without a token it removes nothing and refuses, telling what would be lost and the token that names exactly that state.',
+    detail:
+      'Without a token it removes nothing and refuses, telling what would be lost and the token that names exactly that state.',
     effect: 'destroy',
     scope: 'workspace:write',
     input: z.strictObject({
       workspace: workspaceId,
       token: z.string().optional().describe('As the refusal told it; not needed when nothing would be lost.'),
-      purge: z.boolean().default(false).describe('Delete the folder at once, if nothing in it is only there; ignored files are not kept.'),
+      purge: z
+        .boolean()
+        .default(false)
+        .describe('Delete the folder at once, if nothing in it is only there; ignored files are not kept.'),
       reason: z.string().max(1_000).default('asked by a person'),
     }),
     output: workspace,
@@ -269,6 +284,13 @@ export const workspaceOps = {
     input: z.strictObject({
       workspace: workspaceId,
       since: z.string().describe('The commit that the work began at.'),
+      onto: z
+        .string()
+        .nullable()
+        .default(null)
+        .describe(
+          'The commit whose conflict with this work was to be resolved; the change is what the work adds to it.',
+        ),
       message: z.string().min(1),
       expects: z.array(z.string()).nullable().default(null).describe('Patterns of files that may change.'),
     }),
@@ -277,7 +299,10 @@ export const workspaceOps = {
       files: z.int(),
       added: z.int(),
       deleted: z.int(),
-      problem: z.string().nullable().describe('Why this cannot be taken: an unexpected file, a branch left behind, unresolved conflicts.'),
+      problem: z
+        .string()
+        .nullable()
+        .describe('Why this cannot be taken: an unexpected file, a branch left behind, unresolved conflicts.'),
     }),
     route: 'POST /workspaces/:workspace/commit',
     internal: true,
@@ -413,7 +438,12 @@ export const workspaceOps = {
     input: z.strictObject({
       merge: z.string(),
       result: z.discriminatedUnion('kind', [
-        z.strictObject({ kind: z.literal('landed'), commit: z.string(), onto: z.string(), evidence: z.array(evidence) }),
+        z.strictObject({
+          kind: z.literal('landed'),
+          commit: z.string(),
+          onto: z.string(),
+          evidence: z.array(evidence),
+        }),
         z.strictObject({ kind: z.literal('conflicted'), files: z.array(z.string()), onto: z.string() }),
         z.strictObject({ kind: z.literal('rejected'), onto: z.string(), evidence: z.array(evidence) }),
         z.strictObject({ kind: z.literal('withdrawn'), reason: z.string() }),
@@ -438,4 +468,3 @@ export const workspaceOps = {
     route: 'GET /merges',
   }),
 } as const;
-

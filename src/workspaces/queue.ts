@@ -55,18 +55,25 @@ async function land(options: MergeQueueOptions, queued: QueuedMerge): Promise<Ve
   return { kind: 'withdrawn', reason: `${queued.branch} kept moving under the merge queue.` };
 }
 
-async function landOnce(options: MergeQueueOptions, repository: string, queued: QueuedMerge): Promise<Verdict | 'moved'> {
+async function landOnce(
+  options: MergeQueueOptions,
+  repository: string,
+  queued: QueuedMerge,
+): Promise<Verdict | 'moved'> {
   const { git } = options;
   const head = await resolveCommit(git, repository, `refs/heads/${queued.branch}`);
   if (head === null) return { kind: 'withdrawn', reason: `The branch ${queued.branch} is gone.` };
   const message = `Merge ${queued.title}\n\nMAOS-Task: ${queued.task}\n`;
   const merged = await mergeCommit(git, { repository, ours: head, theirs: queued.commit, message });
-  if (merged.kind === 'conflict') return { kind: 'conflicted', files: merged.files.map((file) => file.path), onto: head };
+  if (merged.kind === 'conflict')
+    return { kind: 'conflicted', files: merged.files.map((file) => file.path), onto: head };
   if (merged.kind === 'up_to_date') return { kind: 'landed', commit: head, onto: head, evidence: [] };
   const proved = queued.checked && merged.commit === queued.commit;
   const { checks: commands, env, timeoutMs } = queued;
   const tools = { ...options, root: join(options.root, queued.project) };
-  const evidence = proved ? [] : await checkCommit(tools, { repository, commit: merged.commit, commands, env, timeoutMs });
+  const evidence = proved
+    ? []
+    : await checkCommit(tools, { repository, commit: merged.commit, commands, env, timeoutMs });
   if (!allPassed(evidence)) return { kind: 'rejected', onto: head, evidence };
   return move(options, repository, queued, { head, commit: merged.commit, evidence });
 }
@@ -88,5 +95,8 @@ async function move(
   }
   const landing = await landOnBranch(git, { repository, branch, commit, message: `Merge ${title}` });
   if (landing.kind === 'landed' || landing.kind === 'up_to_date') return landed;
-  return { kind: 'withdrawn', reason: `${branch} is checked out with changes of its own (${landing.kind}); commit or stash them.` };
+  return {
+    kind: 'withdrawn',
+    reason: `${branch} is checked out with changes of its own (${landing.kind}); commit or stash them.`,
+  };
 }

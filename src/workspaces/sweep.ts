@@ -51,7 +51,8 @@ async function endChecks({ git, root }: SweepOptions, repository: string): Promi
 async function endLandings({ git, onFailure }: SweepOptions, repository: string): Promise<void> {
   for (const { branch } of await unfinishedLandings(repository)) {
     const result = await resumeLanding(git, repository, branch);
-    if (result !== null && result.kind !== 'landed') onFailure(`landing on ${branch}`, new Error(`It is ${result.kind}.`));
+    if (result !== null && result.kind !== 'landed')
+      onFailure(`landing on ${branch}`, new Error(`It is ${result.kind}.`));
   }
 }
 

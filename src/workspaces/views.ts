@@ -50,7 +50,9 @@ export const workspaceView: View = {
     on(workspaceEvents.failed, (db, { stream, at, data }) =>
       db.run(`UPDATE workspace SET state = 'failed', since = ?, reason = ? WHERE id = ?`, at, data.reason, stream),
     ),
-    on(workspaceEvents.held, (db, { stream, data }) => db.run('UPDATE workspace SET holder = ? WHERE id = ?', data.holder, stream)),
+    on(workspaceEvents.held, (db, { stream, data }) =>
+      db.run('UPDATE workspace SET holder = ? WHERE id = ?', data.holder, stream),
+    ),
     on(workspaceEvents.released, (db, { stream }) => db.run('UPDATE workspace SET holder = NULL WHERE id = ?', stream)),
     on(workspaceEvents.trashed, (db, { stream, at, data }) =>
       db.run(

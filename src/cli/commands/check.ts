@@ -31,7 +31,7 @@ export const checkCommand: Command = {
         ]);
         const columns = [{ title: 'TASK' }, { title: 'RUNTIME' }, { title: 'NEEDS' }, { title: 'TITLE' }];
         out.lines([
-          `${answer.name}: the plan is right. It has ${answer.tasks.length} tasks.`,
+          `${answer.name}: the plan is right. It has ${answer.tasks.length} ${answer.tasks.length === 1 ? 'task' : 'tasks'}.`,
           '',
           ...tableLines(columns, rows, out.width(), out.style),
           '',

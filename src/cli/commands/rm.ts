@@ -29,11 +29,10 @@ async function remove(connection: Connection, target: Removable, token: string |
   switch (target.kind) {
     case 'run': {
       const answer = await connection.call(runOps.remove, { run: target.run.id, ...given });
-      const count = answer.workspaces.length;
       const kept = answer.rescued.map((ref) => `Kept under ${ref}`);
       return {
         answer,
-        lines: [`Removed ${target.run.name} with ${count} workspaces ("maos trash" lists them).`, ...kept],
+        lines: [`Removed ${target.run.name}: its branch and ${answer.workspaces.length} workspaces.`, ...kept],
       };
     }
     case 'workspace': {

@@ -7,7 +7,7 @@ import { noPaint } from '../terminal.ts';
 import { frame } from './frame.ts';
 import { happening } from './lines.ts';
 import { recorder, runOf, stepOf } from './live.fixture.ts';
-import { advance, concerns, treeOf, type Tree } from './tree.ts';
+import { advance, treeOf, type Tree } from './tree.ts';
 
 const surface = { width: 72, height: 24, now: 1_700_000_100_000, unicode: true, paint: noPaint };
 const usage = (costUsd: number | null) => ({
@@ -204,11 +204,24 @@ describe('the tree of a run', () => {
       values: { inputs: {}, item: null, tasks: {} },
     }));
     if (planned === undefined) throw new Error('There is one.');
-    const mine = record(runEvents.step, 'task_new', { run: 'run_1', planned, key: 'k', reuse: null });
-    const other = record(runEvents.step, 'task_other', { run: 'run_2', planned, key: 'k', reuse: null });
+    const mine = record(runEvents.step, 'task_new', {
+      run: 'run_1',
+      planned,
+      key: 'k',
+      reuse: null,
+      ready: true,
+      ready: true,
+    });
+    const other = record(runEvents.step, 'task_other', {
+      run: 'run_2',
+      planned,
+      key: 'k',
+      reuse: null,
+      ready: true,
+      ready: true,
+    });
     const tree = advance(advance(start(), mine), other);
     expect([...tree.rows.keys()]).toEqual(['task_a', 'task_b', 'task_new']);
-    expect([mine, other].map((each) => concerns(tree, each))).toEqual([true, false]);
   });
 
   it('lets records of other runs, unknown types and unreadable data be', () => {

@@ -199,8 +199,3 @@ export const followed: readonly string[] = ['run.*', 'step.*', 'task.*', 'sessio
 export function advance(tree: Tree, record: LogRecord): Tree {
   return rules.get(record.type)?.(tree, record) ?? tree;
 }
-
-/** Whether a record belongs to the run of this tree. */
-export function concerns(tree: Tree, { stream }: LogRecord): boolean {
-  return stream === tree.run || tree.rows.has(stream) || tree.agents.has(stream);
-}

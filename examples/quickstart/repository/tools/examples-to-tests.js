@@ -7,7 +7,8 @@ const examples = functions.flatMap(({ name, examples: lines }) => lines.map((lin
 
 function testOf({ name, line }) {
   const [expression, value] = line.split(' // => ');
-  if (value === undefined) throw new Error(`The example "${line}" of ${name} does not say what comes out: add // => value`);
+  if (value === undefined)
+    throw new Error(`The example "${line}" of ${name} does not say what comes out: add // => value`);
   return [`test(${JSON.stringify(expression)}, () => {`, `  assert.deepEqual(${expression}, ${value});`, '});', ''];
 }
 

@@ -31,4 +31,7 @@ if (!changelog.includes(`\n## ${version}\n`)) {
   ];
   writeFileSync('CHANGELOG.md', changelog.replace('# Changelog\n', `# Changelog\n\n${entry.join('\n')}\n`));
 }
-writeFileSync('package.json', readFileSync('package.json', 'utf8').replace(`"version": "${manifest.version}"`, `"version": "${version}"`));
+writeFileSync(
+  'package.json',
+  readFileSync('package.json', 'utf8').replace(`"version": "${manifest.version}"`, `"version": "${version}"`),
+);

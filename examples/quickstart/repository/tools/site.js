@@ -8,7 +8,10 @@ const escape = (text) => text.replaceAll('&', '&amp;').replaceAll('<', '&lt;');
 function inline(text) {
   return escape(text)
     .replaceAll(/`([^`]+)`/g, '<code>$1</code>')
-    .replaceAll(/\[([^\]]+)\]\(([^)]+)\)/g, (_, label, target) => `<a href="${target.replace(/\.md$/, '.html')}">${label}</a>`);
+    .replaceAll(
+      /\[([^\]]+)\]\(([^)]+)\)/g,
+      (_, label, target) => `<a href="${target.replace(/\.md$/, '.html')}">${label}</a>`,
+    );
 }
 
 function block(text) {

@@ -145,7 +145,7 @@ async function ended(site: Site): Promise<string[]> {
       'the removal of finished workspaces',
       () =>
         site.rows<{ state: string }>(
-          `SELECT key, state FROM workspace WHERE state <> 'removed' AND key NOT LIKE 'shared:%'`,
+          `SELECT key, state FROM workspace WHERE state <> 'removed'`,
         ),
       (open) => open.length === 0,
       20_000,

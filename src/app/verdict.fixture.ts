@@ -173,12 +173,11 @@ function gitProblems({ site, tasks }: Case): string[] {
   if (surplus.length > 0) problems.push(`The run's branch has ${surplus.join(', ')}.`);
   if (site.git('show', 'maos/fifty-1:shared.txt') !== 'left\nright') problems.push('The conflict was not resolved.');
   const branches = site.git('for-each-ref', '--format=%(refname)').split('\n');
-  const [shared] = site.rows<{ id: string }>(`SELECT id FROM workspace WHERE key LIKE 'shared:%'`);
-  const expected = ['refs/heads/main', 'refs/heads/maos/fifty-1', `refs/heads/maos/work/${shared?.id ?? ''}`];
+  const expected = ['refs/heads/main', 'refs/heads/maos/fifty-1'];
   const left = branches.filter((branch) => !expected.includes(branch));
   if (left.length > 0) problems.push(`Refs are left: ${left.join(', ')}.`);
   const worktrees = site.git('worktree', 'list').split('\n');
-  if (worktrees.length !== 2) problems.push(`Worktrees are left: ${worktrees.join('; ')}.`);
+  if (worktrees.length !== 1) problems.push(`Worktrees are left: ${worktrees.join('; ')}.`);
   if (site.git('status', '--porcelain') !== '')
     problems.push(`The user's checkout was changed: ${site.git('status', '--porcelain')}.`);
   const check = site.git('fsck', '--no-dangling', '--no-progress');
@@ -200,9 +199,9 @@ function leftovers({ site, tasks }: Case): string[] {
   const trees = existsSync(places.worktrees)
     ? readdirSync(places.worktrees).flatMap((name) => readdirSync(join(places.worktrees, name)))
     : [];
-  if (trees.length !== 1) problems.push(`Folders of worktrees are left: ${trees.join(', ')}.`);
+  if (trees.length > 0) problems.push(`Folders of worktrees are left: ${trees.join(', ')}.`);
   const open = site.rows<{ id: string; key: string; state: string; holder: string | null }>(
-    `SELECT id, key, state, holder FROM workspace WHERE state <> 'removed' AND NOT (key LIKE 'shared:%' AND state = 'ready' AND holder IS NULL)`,
+    `SELECT id, key, state, holder FROM workspace WHERE state <> 'removed'`,
   );
   problems.push(
     ...open.map((row) => `Workspace ${row.id} (${row.key}) is ${row.state}, held by ${row.holder ?? 'nobody'}.`),

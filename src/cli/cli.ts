@@ -39,6 +39,8 @@ export async function runCli(options: CliOptions): Promise<number> {
   const out = terminalOf(stdout, options.env);
   const err = terminalOf(stderr, options.env);
   const shell: Shell = { ...rest, out, err, readFile: fileReader(options.cwd) };
+  // What could not be written has no reader: there is nothing left to do, and nobody to tell.
+  for (const stream of [stdout, stderr]) stream.on?.('error', () => options.exit(exits.unread));
   const release = keepAlive();
   try {
     return await dispatch(shell, argv);

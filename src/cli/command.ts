@@ -39,6 +39,8 @@ export const exits = {
   refused: 5,
   unavailable: 6,
   interrupted: 130,
+  /** Nobody reads the output any more (`maos events | head`). */
+  unread: 141,
 } as const;
 
 /** Runs something with a connection and closes it, whatever happens. */

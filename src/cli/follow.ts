@@ -6,6 +6,7 @@ import { advance, followed, treeOf, type Tree } from './live/tree.ts';
 import { noView, viewOf, type View } from './live/view.ts';
 import { markdownLines } from './markdown.ts';
 import { oneLine } from './text.ts';
+import { keepVigil, serverGone } from './vigil.ts';
 
 /** The log's end. Asked for before a run is changed, so that nothing of what follows is missed. */
 export async function headOf(connection: Connection): Promise<number> {
@@ -35,13 +36,16 @@ export async function followRun(
     stop.abort();
   });
   try {
+    const gone = keepVigil(shell, connection, stop);
     if (run.state === 'running') await toItsEnd(shell, connection, treeOf(run), after, view, stop);
     view.close();
     if (interrupted) return leave(shell, connection, run.name);
+    if (gone()) throw serverGone(`maos resume ${run.name}`);
     return await conclude(shell, connection, run.id, json);
   } finally {
     view.close();
     release();
+    stop.abort();
   }
 }
 

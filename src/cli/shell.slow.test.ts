@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { cpSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { once } from 'node:events';
 import { join } from 'node:path';
@@ -135,6 +135,31 @@ describe('the shell', () => {
     expect((await place.maos(['restore', 'x.db'])).err).toContain('maos down');
     expect((await place.maos(['down'])).out).toContain('has stopped');
     expect((await place.maos(['down'])).out).toBe('No server runs.\n');
+  });
+
+  it('ends without a word when nobody reads it', async () => {
+    const said = await place.program('bash', [
+      '-c',
+      `set -o pipefail; "${process.execPath}" "${bin}" events --after 0 | head -1`,
+    ]);
+    expect(said).toMatchObject({ code: 141, err: '' });
+    expect(said.out).toMatch(/^ {5}1 /);
+  });
+
+  it('tells those who follow a run that its server was killed, and a resume goes on', async () => {
+    await place.maos(['up']);
+    const go = join(place.folder, 'go');
+    rmSync(go);
+    await place.maos(['run', '-d', 'slow.yaml']);
+    const watched = place.maos(['watch', 'slow-2']);
+    const followed = place.maos(['events', '-f']);
+    const { pid } = z.object({ pid: z.int() }).parse(await json('status'));
+    process.kill(pid, 'SIGKILL');
+    const gone = { code: 6, err: expect.stringMatching(/The server has gone/) };
+    expect(await watched).toMatchObject(gone);
+    expect(await followed).toMatchObject(gone);
+    writeFileSync(go, '');
+    expect(await place.maos(['resume', 'slow-2'])).toMatchObject({ code: 0, err: '' });
   });
 
   it('tells of a server that cannot start', async () => {

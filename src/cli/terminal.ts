@@ -4,6 +4,7 @@ export interface Stream {
   readonly isTTY?: boolean | undefined;
   readonly columns?: number | undefined;
   readonly rows?: number | undefined;
+  on?(event: 'error', listener: (error: Error) => void): unknown;
 }
 
 type Environment = Readonly<Record<string, string | undefined>>;

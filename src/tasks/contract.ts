@@ -335,7 +335,11 @@ export const taskOps = {
     output: task,
     route: 'POST /tasks/:task/depend',
     positional: ['task'],
-    refusals: { conflict: staleFence, not_found: 'A need does not exist.', invalid: 'A need waits for this task itself.' },
+    refusals: {
+      conflict: staleFence,
+      not_found: 'A need does not exist.',
+      invalid: 'A need waits for this task itself.',
+    },
   }),
   retry: operation({
     name: 'task.retry',

@@ -182,8 +182,13 @@ export const taskView: View = {
       rest(db, record, 'blocked', reasons.blocked);
       const needs = JSON.stringify(data.needs);
       const joined = 'SELECT value FROM json_each(task.needs) UNION SELECT value FROM json_each(?)';
-      db.run(`UPDATE task SET uncounted = uncounted + 1, needs = (SELECT json_group_array(value) FROM (${joined})) WHERE id = ?`, needs, id);
-      const open = "SELECT ?, value FROM json_each(?) WHERE NOT EXISTS (SELECT 1 FROM task WHERE id = value AND state = 'done')";
+      db.run(
+        `UPDATE task SET uncounted = uncounted + 1, needs = (SELECT json_group_array(value) FROM (${joined})) WHERE id = ?`,
+        needs,
+        id,
+      );
+      const open =
+        "SELECT ?, value FROM json_each(?) WHERE NOT EXISTS (SELECT 1 FROM task WHERE id = value AND state = 'done')";
       db.run(`INSERT OR IGNORE INTO task_need ${open}`, id, needs);
     }),
     on(taskEvents.delayed, (db, record) => {

@@ -1,5 +1,5 @@
 import { basename, dirname, resolve } from 'node:path';
-import { conflict, invalid } from '../kernel/error.ts';
+import { conflict, invalid, notFound } from '../kernel/error.ts';
 import { action, type ActionContext, type Handler, query } from '../kernel/handler.ts';
 import { type Project, projectOps } from '../projects/contract.ts';
 import { workspaceOps } from '../workspaces/contract.ts';
@@ -10,7 +10,7 @@ import { objectivePlan } from './objective.ts';
 import { parsePlan } from './parse.ts';
 import { defaultConcurrency, type Plan } from './plan.ts';
 import { reportMarkdown } from './report.ts';
-import { getRun, getRunDetail, resolveRun } from './rows.ts';
+import { findStep, getRun, getRunDetail, resolveRun } from './rows.ts';
 
 const create = action(runOps.create, async (ctx, input) => {
   const plan = readPlan(input);
@@ -106,6 +106,33 @@ const diff = action(runOps.diff, async (ctx, input) => {
   return ctx.call(workspaceOps.compare, { project: run.project, from: run.base, to: commit, stat: input.stat });
 });
 
+const rollback = action(runOps.rollback, async (ctx, input) => {
+  const run = getRunDetail(ctx.db, input.run);
+  const { project, branch } = run;
+  const step = findStep(ctx.db, run.steps.find((one) => one.id === input.task)?.task ?? '');
+  if (step === undefined) throw notFound('task of this run', input.task, 'maos run get RUN shows its tasks.');
+  if (step.commit === null || step.landed === null) {
+    throw conflict(`${step.id} has landed nothing on ${branch}.`, { fix: 'maos run get RUN shows what has landed.' });
+  }
+  const landed = { base: step.producedBase ?? run.base, commit: step.commit, landed: step.landed };
+  const back = await ctx.call(workspaceOps.revert, { project, branch, ...landed });
+  if (back.commit === null) {
+    throw conflict(`Later work builds on the same lines of ${back.conflicts.join(', ')}.`, {
+      fix: 'Take back the later tasks first.',
+    });
+  }
+  const title = `Take back ${step.title}`;
+  const { id } = await ctx.call(workspaceOps.queueMerge, {
+    project,
+    branch,
+    commit: back.commit,
+    task: step.task,
+    title,
+    checks: [],
+  });
+  return { commit: back.commit, merge: id };
+});
+
 const remove = action(runOps.remove, async (ctx, input) => {
   const run = getRunDetail(ctx.db, input.run);
   if (run.state === 'running')
@@ -146,6 +173,7 @@ export const runActions: readonly Handler[] = [
   check,
   merge,
   undo,
+  rollback,
   diff,
   remove,
   query(runOps.report, (ctx, input) => {

@@ -1,4 +1,4 @@
-import { mkdir, readFile, rm } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { agentOps } from '../agents/contract.ts';
 import { AppError } from '../kernel/error.ts';
@@ -61,10 +61,10 @@ export class Attempt {
       this.#step.task,
     );
     if (recorded?.attempt !== this.#fence)
-      return this.#step.reuse === null ? this.#prepare() : this.#reuse(this.#step.reuse);
+      return this.#step.reuse === null || this.#step.conflicts > 0 ? this.#prepare() : this.#reuse(this.#step.reuse);
     switch (this.#step.phase) {
       case 'preparing':
-        return this.#work();
+        return this.#step.accepted ? this.#deliver('accepted by a person') : this.#work();
       case 'working':
         return this.#harvest();
       case 'resolving':
@@ -102,11 +102,12 @@ export class Attempt {
 
   async #prepare(): Promise<Next> {
     const { call } = this.#tools;
-    const { task, planned, workspace: earlier, feedback } = this.#step;
+    const { task, planned, workspace: earlier, feedback, accepted } = this.#step;
     const { project, branch, id } = this.#run;
     await this.#ensureBranch();
     // An agent that is told what was wrong goes on where it was; everything else begins anew from the branch of now.
-    if (earlier !== null && feedback !== null && planned.prompt !== null && planned.workspace === null) {
+    const again = feedback !== null && planned.prompt !== null && planned.workspace === null;
+    if (earlier !== null && (again || accepted)) {
       const kept = await call(workspaceOps.hold, { workspace: earlier, holder: task });
       if (kept.state === 'ready') return this.#advance({ kind: 'prepared', workspace: kept.id, base: kept.base });
     }
@@ -220,7 +221,7 @@ export class Attempt {
 
   /** Looks at how the agent's session ended, and makes a commit of what it left. */
   async #harvest(): Promise<Next> {
-    const { agent, generation, planned, title } = this.#step;
+    const { agent, generation, planned } = this.#step;
     if (agent === null) return 'wait';
     const { session } = await this.#tools.call(agentOps.get, { agent });
     if (session === null || session.generation !== generation || session.outcome === null) return 'wait';
@@ -229,6 +230,12 @@ export class Attempt {
       const { reason, message, retry, retryAt } = outcome;
       return this.fail({ class: reason, message, retry, retryAt, feedback: planned.prompt === null ? null : message });
     }
+    return this.#deliver(outcome.result);
+  }
+
+  /** Makes a commit of what is in the worktree: the result, if nothing is wrong with it. */
+  async #deliver(summary: string): Promise<Next> {
+    const { planned, title } = this.#step;
     const outputs = await this.#readOutputs();
     if (outputs instanceof AppError) return this.fail(refusal('outputs', outputs.message));
     const workspace = await this.#workspace();
@@ -252,7 +259,7 @@ export class Attempt {
       base: this.#step.base ?? workspace.base,
       changed: { files: made.files, added: made.added, deleted: made.deleted },
       outputs,
-      summary: outcome.result.slice(0, 20_000),
+      summary: summary.slice(0, 20_000),
       reused: false,
     });
   }
@@ -262,7 +269,8 @@ export class Attempt {
     if (this.#step.resolving !== null) return this.#step.outputs;
     let text = '';
     try {
-      text = await readFile(this.#outputFile(), 'utf8');
+      const file = this.#step.accepted ? await this.#latestOutputFile() : this.#outputFile();
+      if (file !== null) text = await readFile(file, 'utf8');
     } catch (error) {
       if (!(error instanceof Error) || !('code' in error) || error.code !== 'ENOENT') throw error;
     }
@@ -272,6 +280,13 @@ export class Attempt {
       if (error instanceof AppError) return error;
       throw error;
     }
+  }
+
+  /** What the newest attempt that wrote anything has written. */
+  async #latestOutputFile(): Promise<string | null> {
+    const folder = dirname(this.#outputFile());
+    const [newest] = (await readdir(folder)).toSorted((a, b) => Number(b) - Number(a));
+    return newest === undefined ? null : join(folder, newest);
   }
 
   /** Done is a claim until the task's checks have passed on exactly its commit. */
@@ -354,12 +369,17 @@ export class Attempt {
     const { onConflict } = filled;
     const able =
       onConflict.kind === 'command' || (onConflict.kind === 'return' && this.#can(planned.runtime, 'conflicts'));
-    if (!able || conflicts > conflictLimit || resolving === null || workspace === null) {
-      const how = 'Retry it (maos task retry) to do its work again on top of theirs.';
-      return this.#advance({ kind: 'waiting', for: 'person', reason: `${inFiles} ${how}` });
+    if (resolving === null || workspace === null) {
+      // A result of an earlier run that does not fit here: the work is done anew, at once and for free.
+      return this.fail({ class: 'conflict', message: inFiles, retry: true, retryAt: 1 });
     }
     const place = await this.#workspace();
     const { files: open } = await this.#tools.call(workspaceOps.conflict, { workspace, onto: resolving });
+    if (!able || conflicts > conflictLimit) {
+      const accept = `Resolve it in ${place.path} and say maos run accept ${this.#run.name} ${this.#step.id}`;
+      const retry = `or do the work again on top of theirs with maos task retry ${this.#step.task}`;
+      return this.#advance({ kind: 'waiting', for: 'person', reason: `${inFiles} ${accept}, ${retry}.` });
+    }
     const prompt =
       onConflict.kind === 'command' ? null : conflictPrompt({ run: this.#run, step: this.#step, files: open });
     return this.#advance({

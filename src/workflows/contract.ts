@@ -164,6 +164,8 @@ export const runEvents = {
     z.strictObject({ attempt, class: z.string(), message: z.string(), feedback: z.string().nullable() }),
   ),
   waiting: event('run.waiting', z.strictObject({ reason: z.string() })),
+  /** A person vouches for what is in the worktree; the next attempt takes it as its result. */
+  accepted: event('step.accepted', z.strictObject({ workspace: z.string() })),
   resumed: event('run.resumed', z.strictObject({ tasks: z.array(z.string()) })),
   ended: event(
     'run.ended',
@@ -336,6 +338,34 @@ export const runOps = {
     route: 'POST /runs/:run/undo',
     positional: ['run'],
     refusals: { conflict: 'The run was not landed, or the branch has moved since.' },
+  }),
+  rollback: operation({
+    name: 'run.rollback',
+    summary: 'Takes back what one finished task landed on its run’s branch, by a commit that reverses it.',
+    detail: 'The task stays done; later tasks keep their own changes. Your own branch is not touched.',
+    effect: 'write',
+    scope: 'run:write',
+    input: z.strictObject({ run: runId, task: z.string().describe('The task’s id in the plan.') }),
+    output: z.strictObject({
+      commit: z.string().describe('The commit that takes it back.'),
+      merge: z.string().describe('Its place in the merge queue, which lands it on the run’s branch.'),
+    }),
+    route: 'POST /runs/:run/rollback',
+    positional: ['run', 'task'],
+    refusals: { conflict: 'The task has landed nothing, or later work builds on the same lines; the files are named.' },
+  }),
+  accept: operation({
+    name: 'run.accept',
+    summary:
+      'Takes what is in the worktree of a waiting or failed task as its result, for example a conflict that a person has resolved there.',
+    detail: 'The result is committed, checked and merged like every other.',
+    effect: 'write',
+    scope: 'run:write',
+    input: z.strictObject({ run: runId, task: z.string().describe('The task’s id in the plan.') }),
+    output: runDetail,
+    route: 'POST /runs/:run/accept',
+    positional: ['run', 'task'],
+    refusals: { conflict: 'The task does not wait for a person and has not failed, or has no worktree.' },
   }),
   remove: operation({
     name: 'run.remove',

@@ -14,11 +14,11 @@ function duration(ms: number): string {
 }
 
 /** Text of an agent or a command inside a table cell. */
-function cell(text: string): string {
+function cell(text: string, limit = 160): string {
   return text
     .replaceAll(/\p{Cc}+/gu, ' ')
     .replaceAll('|', '\\|')
-    .slice(0, 160);
+    .slice(0, limit);
 }
 
 function took(step: Step): string {
@@ -39,7 +39,7 @@ function proof(step: Step): string {
 function row(step: Step): string {
   const state = step.reused ? 'done (reused)' : step.state;
   const notes = [
-    ...(step.conflicts > 0 ? [`${step.conflicts} conflict${step.conflicts > 1 ? 's' : ''} resolved`] : []),
+    ...(step.conflicts > 0 ? [`${step.conflicts} conflict${step.conflicts > 1 ? 's' : ''}${step.state === 'done' ? ' resolved' : ''}`] : []),
     ...(step.attempt > 1 ? [`${step.attempt} attempts`] : []),
     ...(step.state === 'done' || step.reason === null ? [] : [step.reason]),
   ];
@@ -74,7 +74,7 @@ function open(run: RunDetail): string[] {
         step.state === 'blocked'
           ? `needs ${step.needs.filter((need) => failed.has(need)).join(', ') || 'tasks that are not done'}`
           : (step.reason ?? '');
-      return `- **${step.id}** ${step.state}: ${cell(because)}`;
+      return `- **${step.id}** ${step.state}: ${cell(because, 1_000)}`;
     }),
     '',
   ];
@@ -87,7 +87,7 @@ export function reportMarkdown(run: RunDetail, now: number): string {
   return [
     `# ${run.name}: ${run.state}`,
     '',
-    ...(run.reason === null ? [] : [cell(run.reason), '']),
+    ...(run.reason === null ? [] : [cell(run.reason, 1_000), '']),
     `- Tasks: ${done} of ${run.steps.length} done in ${time}`,
     `- Repository: ${run.repository}`,
     `- Branch: ${run.branch}, from ${run.base.slice(0, 12)}`,

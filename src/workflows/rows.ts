@@ -58,6 +58,7 @@ interface StepRow {
   readonly merge: string | null;
   readonly feedback: string | null;
   readonly reused: number;
+  readonly accepted: number;
   readonly last_action: string | null;
   readonly started_at: number | null;
   readonly ended_at: number | null;
@@ -75,6 +76,8 @@ export interface StepState extends Step {
   readonly files: readonly string[];
   readonly merge: string | null;
   readonly feedback: string | null;
+  /** A person vouches for what is in its worktree. */
+  readonly accepted: boolean;
 }
 
 const stepSql = `SELECT step.*, (SELECT sum(cost) FROM run_usage WHERE run_usage.task = step.task) AS cost,
@@ -124,6 +127,7 @@ function stepOf(row: StepRow): StepState {
     files: JSON.parse(row.files),
     merge,
     feedback,
+    accepted: row.accepted === 1,
   };
 }
 
@@ -257,6 +261,7 @@ function publicStep(state: StepState): Step {
     files: _f,
     merge: _m,
     feedback: _k,
+    accepted: _a,
     ...shown
   } = state;
   return shown;

@@ -1,5 +1,5 @@
 import { agentOps } from '../agents/contract.ts';
-import { AppError, conflict } from '../kernel/error.ts';
+import { AppError, conflict, notFound } from '../kernel/error.ts';
 import { command, type CommandContext, type Handler, query } from '../kernel/handler.ts';
 import type { ParsedOf } from '../kernel/operation.ts';
 import { taskOps } from '../tasks/contract.ts';
@@ -110,6 +110,20 @@ const resume = command(runOps.resume, (ctx, input) => {
   }
   for (const task of again) ctx.call(taskOps.retry, { task });
   ctx.emit(runEvents.resumed, id, { tasks: again });
+  return getRunDetail(ctx.db, id);
+});
+
+const accept = command(runOps.accept, (ctx, input) => {
+  const id = resolveRun(ctx.db, input.run);
+  const step = stepsOf(ctx.db, id).find((one) => one.id === input.task);
+  if (step === undefined) throw notFound('task of this run', input.task, 'maos run get RUN shows its tasks.');
+  if ((step.state !== 'waiting' && step.state !== 'failed') || step.workspace === null) {
+    throw conflict(`${step.id} is ${step.state}; there is nothing to accept.`, {
+      fix: 'Only a task that waits for a person or has failed is accepted.',
+    });
+  }
+  ctx.emit(runEvents.accepted, step.task, { workspace: step.workspace });
+  ctx.call(taskOps.retry, { task: step.task });
   return getRunDetail(ctx.db, id);
 });
 
@@ -313,6 +327,7 @@ export const runHandlers: readonly Handler[] = [
   dispatch,
   stop,
   resume,
+  accept,
   note,
   advance,
   query(runOps.get, (ctx, input) => getRunDetail(ctx.db, input.run)),

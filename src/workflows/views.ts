@@ -46,7 +46,7 @@ const schema = `
     state TEXT NOT NULL, since INTEGER NOT NULL, reason TEXT, phase TEXT NOT NULL, fence INTEGER NOT NULL, attempt INTEGER NOT NULL, tries INTEGER NOT NULL,
     agent TEXT, generation INTEGER, workspace TEXT, base TEXT, commit_id TEXT, produced_base TEXT, landed TEXT, changed TEXT,
     outputs TEXT NOT NULL, summary TEXT, evidence TEXT NOT NULL, conflicts INTEGER NOT NULL, resolving TEXT, files TEXT NOT NULL,
-    merge TEXT, feedback TEXT, reused INTEGER NOT NULL, last_action TEXT, started_at INTEGER, ended_at INTEGER
+    merge TEXT, feedback TEXT, reused INTEGER NOT NULL, accepted INTEGER NOT NULL DEFAULT 0, last_action TEXT, started_at INTEGER, ended_at INTEGER
   ) STRICT;
   CREATE UNIQUE INDEX step_plan ON step (run, plan_id);
   CREATE INDEX step_state ON step (run, state);
@@ -139,6 +139,7 @@ const stepApplies = [
       stream,
     ),
   ),
+  on(runEvents.accepted, (db, { stream }) => db.run('UPDATE step SET accepted = 1 WHERE task = ?', stream)),
   on(runEvents.working, (db, { stream, data }) =>
     db.run(
       'UPDATE step SET phase = ?, agent = ?, generation = ?, resolving = ?, last_action = NULL WHERE task = ?',
@@ -151,7 +152,7 @@ const stepApplies = [
   ),
   on(runEvents.produced, (db, { stream, at, data }) =>
     db.run(
-      `UPDATE step SET phase = 'checking', attempt = ?, commit_id = ?, produced_base = ?, changed = ?, outputs = ?, summary = ?, reused = ?,
+      `UPDATE step SET phase = 'checking', attempt = ?, commit_id = ?, produced_base = ?, changed = ?, outputs = ?, summary = ?, reused = ?, accepted = 0,
        merge = NULL, started_at = coalesce(started_at, ?) WHERE task = ?`,
       data.attempt,
       data.commit,

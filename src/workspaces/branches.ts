@@ -1,13 +1,17 @@
+import { join } from 'node:path';
 import { conflict, invalid } from '../kernel/error.ts';
 import { action, type ActionContext, type Handler } from '../kernel/handler.ts';
 import { projectOps } from '../projects/contract.ts';
+import type { CheckTools } from './check.ts';
 import { workspaceOps } from './contract.ts';
 import { type Git, resolveCommit } from './git/git.ts';
 import { type Landing, landOnBranch, undoLanding } from './git/land.ts';
 import { updateRef } from './git/merge.ts';
 import { inspectRepository } from './git/repository.ts';
 import { rescueCommit, unreachableCommits } from './git/rescue.ts';
+import { revertCommits } from './git/revert.ts';
 import { changedFiles, diffText } from './git/status.ts';
+import { addThrowaway, removeThrowaway } from './git/worktree.ts';
 
 async function repositoryOf(ctx: ActionContext, project: string): Promise<string> {
   return (await ctx.call(projectOps.get, { project })).path;
@@ -55,8 +59,19 @@ function refuse(landing: Exclude<Landing, { kind: 'landed' | 'up_to_date' }>, br
 }
 
 /** Operations on branches: MAOS's own, and landing on the user's. */
-export function branchActions({ git }: { readonly git: Git }): readonly Handler[] {
+export function branchActions({ git, root, newId }: Pick<CheckTools, 'git' | 'root' | 'newId'>): readonly Handler[] {
   return [
+    action(workspaceOps.revert, async (ctx, { project, branch, ...landed }) => {
+      const repository = await repositoryOf(ctx, project);
+      const head = await commitOf(git, repository, `refs/heads/${branch}`);
+      const path = join(root, project, newId('revert'));
+      await addThrowaway(git, { repository, path, commit: head });
+      try {
+        return await revertCommits(git, path, landed);
+      } finally {
+        await removeThrowaway(git, repository, path);
+      }
+    }),
     action(workspaceOps.ensureBranch, async (ctx, { project, branch, commit }) => {
       const repository = await repositoryOf(ctx, project);
       const ref = `refs/heads/${branch}`;

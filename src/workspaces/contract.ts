@@ -343,6 +343,22 @@ export const workspaceOps = {
     route: 'POST /checks',
     internal: true,
   }),
+  revert: operation({
+    name: 'branch.revert',
+    summary: 'Makes a commit that takes back what landed commits changed; moves no branch.',
+    effect: 'write',
+    scope: 'workspace:write',
+    input: z.strictObject({
+      project: z.string(),
+      branch: z.string(),
+      base: z.string().describe('Where the work began.'),
+      commit: z.string().describe('What it made.'),
+      landed: z.string().describe('The commit by which it landed: itself, or a merge.'),
+    }),
+    output: z.strictObject({ commit: z.string().nullable(), conflicts: z.array(z.string()) }),
+    route: 'POST /branches/revert',
+    internal: true,
+  }),
   ensureBranch: operation({
     name: 'branch.ensure',
     summary: 'Makes a branch at a commit unless it is there; tells where it is.',

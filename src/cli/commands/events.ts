@@ -54,7 +54,7 @@ export const eventsCommand: Command = {
       const { position: head } = await connection.call(watchOps.status, {});
       const position = await past(connection, args, args.number('after') ?? Math.max(0, head - newest), print);
       if (!args.is('follow')) return exits.ok;
-      return untilInterrupted(shell, async (signal) => {
+      return untilInterrupted(shell, connection, async (signal) => {
         const [type, stream] = [args.text('type'), args.text('stream')];
         const wanted: Wanted = {
           ...(type === undefined ? {} : { types: [type] }),

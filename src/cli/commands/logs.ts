@@ -104,7 +104,7 @@ export const logsCommand: Command = {
       };
       await read();
       if (!args.is('follow')) return exits.ok;
-      return untilInterrupted(shell, async (signal) => {
+      return untilInterrupted(shell, connection, async (signal) => {
         while (!signal.aborted && (await goesOn(connection, sources, run))) {
           await pause(shell.clock, between, signal);
           await read();

@@ -210,14 +210,12 @@ describe('the tree of a run', () => {
       key: 'k',
       reuse: null,
       ready: true,
-      ready: true,
     });
     const other = record(runEvents.step, 'task_other', {
       run: 'run_2',
       planned,
       key: 'k',
       reuse: null,
-      ready: true,
       ready: true,
     });
     const tree = advance(advance(start(), mine), other);

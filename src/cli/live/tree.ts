@@ -129,7 +129,7 @@ function put(tree: Tree, row: Row): Tree {
 const fresh = { action: null, changed: null, attempt: 0, costUsd: null, before: 0, startedAt: null, endedAt: null };
 
 const rules: ReadonlyMap<string, Rule> = new Map([
-  rule(runEvents.step, (tree, { run, planned }, { stream }) => {
+  rule(runEvents.step, (tree, { run, planned, ready }, { stream }) => {
     if (run !== tree.run || tree.rows.has(stream)) return tree;
     const { id, title, needs, runtime } = planned;
     return put(tree, {
@@ -139,7 +139,7 @@ const rules: ReadonlyMap<string, Rule> = new Map([
       title,
       needs,
       runtime,
-      state: 'blocked',
+      state: ready ? 'queued' : 'blocked',
       phase: 'pending',
       reason: null,
     });

@@ -155,16 +155,14 @@ export function gitFailure(args: readonly string[], result: ExecResult): AppErro
   });
 }
 
-/** The commit that a revision names, or null. */
+/** The commit that a revision names, or null when there is none. Throws when git could not look. */
 export async function resolveCommit(git: Git, at: string, revision: string): Promise<string | null> {
-  const result = await git.attempt(at, [
-    'rev-parse',
-    '--quiet',
-    '--verify',
-    '--end-of-options',
-    `${revision}^{commit}`,
-  ]);
-  return result.code === 0 ? result.stdout.trim() : null;
+  const args = ['rev-parse', '--quiet', '--verify', '--end-of-options', `${revision}^{commit}`];
+  const result = await git.attempt(at, args);
+  if (result.code === 0) return result.stdout.trim();
+  // 1: no such revision. Anything else, taken for "there is none", would make a branch of work look lost.
+  if (result.code === 1) return null;
+  throw gitFailure(args, result);
 }
 
 /** Whether everything in `ancestor` is contained in `descendant`. */

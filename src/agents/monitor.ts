@@ -58,7 +58,7 @@ export class Monitor {
 
   constructor(options: MonitorOptions) {
     this.#options = options;
-    this.#reader = options.runtime.reader();
+    this.#reader = options.runtime.reader(options.assignment.earlier);
   }
 
   get process(): HostProcess {
@@ -90,9 +90,13 @@ export class Monitor {
     await this.#report(agentOps.reportEnded, ending);
   }
 
-  /** Ends the process and its tree. The first cause stands; a later stop can only be more forceful. Too late, it changes nothing. */
+  /**
+   * Ends the process and its tree. The first cause stands; a later stop can only be more forceful. Too late, it changes nothing;
+   * it is too late for a polite stop when the work is done and the program is about to end: finished work is not thrown away.
+   */
   stop(cause: StopCause, graceMs: number): void {
     if (this.#released || this.#ended) return;
+    if (cause.reason === 'killed' && graceMs > 0 && this.#sight.turn === 'ended') return;
     this.#cause ??= cause;
     this.process.stop(graceMs).catch((error: unknown) => this.#options.onFailure(error));
   }

@@ -225,6 +225,17 @@ export interface Assignment {
   readonly sessionId: string;
   /** The provider's session id to continue. */
   readonly resumes: string | null;
+  /** What earlier sessions of the conversation that it continues have used, as far as the program itself has recorded it. */
+  readonly earlier: Usage | null;
+}
+
+/** A program that was killed has recorded nothing of that session. */
+function usedBefore(db: Reader, { agent, generation, resumes }: SessionRow): Usage | null {
+  if (resumes === null) return null;
+  const sql = `SELECT input_tokens, output_tokens, cache_read_tokens, cache_write_tokens, cost FROM session
+    WHERE agent = ? AND generation < ? AND provider_session = ? AND cost IS NOT NULL AND exit LIKE 'exit %'`;
+  const rows = db.all<UsageRow>(sql, agent, generation, resumes);
+  return rows.reduce((sum, row) => addUsage(sum, usageOf(row) ?? nothing), nothing);
 }
 
 export function assignmentAt(db: Reader, agent: string, generation: number): Assignment | undefined {
@@ -241,6 +252,7 @@ export function assignmentAt(db: Reader, agent: string, generation: number): Ass
     config,
     sessionId,
     resumes,
+    earlier: usedBefore(db, row),
   };
 }
 

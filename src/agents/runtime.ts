@@ -36,7 +36,14 @@ export type SessionEvent =
   | { readonly kind: 'usage'; readonly usage: Usage }
   | { readonly kind: 'waiting'; readonly for: string }
   | { readonly kind: 'rate_limited'; readonly until: number | null }
-  | { readonly kind: 'turn_ended'; readonly result: string; readonly failed: boolean; readonly structured: unknown };
+  | {
+      readonly kind: 'turn_ended';
+      readonly result: string;
+      readonly failed: boolean;
+      readonly structured: unknown;
+      /** It was interrupted and takes another message; otherwise it has nothing more to do. */
+      readonly interrupted?: true;
+    };
 
 /** What an agent is started with. */
 export interface LaunchRequest {
@@ -117,7 +124,8 @@ export interface Runtime {
   readonly summary: string;
   readonly capabilities: Capabilities;
   launch(request: LaunchRequest): Launch;
-  reader(): OutputReader;
+  /** `earlier`: what the sessions that this one continues have used, for a program that reports its whole conversation. */
+  reader(earlier?: Usage | null): OutputReader;
   /** The bytes to write to stdin for a further message; only with `capabilities.steer`. */
   message(text: string): string;
   /** The bytes to write to stdin to interrupt the turn; null: the host sends SIGINT. */

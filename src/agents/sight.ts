@@ -10,7 +10,7 @@ export interface Sight {
   readonly waiting: string | null;
   /** Until when a rate limit holds, in milliseconds. */
   readonly limitedUntil: number | null;
-  readonly turn: 'working' | 'ended';
+  readonly turn: 'working' | 'interrupted' | 'ended';
 }
 
 export const blind: Sight = {
@@ -32,7 +32,7 @@ function limit(until: number | null): string {
   return until === null ? 'a rate limit' : `a rate limit, until ${new Date(until).toISOString()}`;
 }
 
-/** What is known after one more event. Plain output changes nothing but that it is at work again. */
+/** What is known after one more event. Whatever comes after the end of a turn belongs to another one. */
 export function see(sight: Sight, event: SessionEvent): Sight {
   switch (event.kind) {
     case 'started':
@@ -42,17 +42,19 @@ export function see(sight: Sight, event: SessionEvent): Sight {
         model: event.model ?? sight.model,
       };
     case 'output':
-      return sight.waiting === null ? sight : { ...sight, waiting: null };
+      return sight.waiting === null && sight.turn === 'working' ? sight : { ...sight, waiting: null, turn: 'working' };
     case 'tool':
       return { ...sight, action: toolLine(event), waiting: null, turn: 'working' };
     case 'usage':
       return { ...sight, usage: event.usage };
     case 'waiting':
-      return { ...sight, waiting: event.for };
+      return { ...sight, waiting: event.for, turn: 'working' };
     case 'rate_limited':
       return { ...sight, waiting: limit(event.until), limitedUntil: event.until };
     case 'turn_ended':
-      return { ...sight, waiting: null, turn: 'ended' };
+      return event.interrupted === true
+        ? { ...sight, waiting: 'a message: it was interrupted', turn: 'interrupted' }
+        : { ...sight, waiting: null, turn: 'ended' };
   }
 }
 

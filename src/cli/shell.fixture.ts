@@ -1,4 +1,5 @@
 import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -59,14 +60,12 @@ export class Place {
   }
 
   program(file: string, args: readonly string[]): Promise<Ended> {
-    return new Promise((resolve, reject) => {
-      const child = spawn(file, args, { cwd: this.repository, env: this.env, stdio: ['ignore', 'pipe', 'pipe'] });
-      let [out, err] = ['', ''];
-      child.stdout.on('data', (data: Buffer) => (out += data.toString()));
-      child.stderr.on('data', (data: Buffer) => (err += data.toString()));
-      child.once('error', reject);
-      child.once('close', (code) => resolve({ code, out, err }));
-    });
+    return new Started(this, file, args).ended;
+  }
+
+  /** Starts a shell line that goes on. */
+  start(args: readonly string[]): Started {
+    return new Started(this, process.execPath, [bin, ...args]);
   }
 
   /** Ends the server, and whatever terminal was opened. */
@@ -74,6 +73,33 @@ export class Place {
     await this.maos(['down']);
     spawnSync('tmux', ['-L', 'maos-test', 'kill-server'], { env: this.env });
     rmSync(this.folder, { recursive: true, force: true, maxRetries: 10, retryDelay: 50 });
+  }
+}
+
+/** A program that goes on. */
+class Started {
+  readonly ended: Promise<Ended>;
+  #out = '';
+  #seen = new AbortController();
+
+  constructor(place: Place, file: string, args: readonly string[]) {
+    const child = spawn(file, args, { cwd: place.repository, env: place.env, stdio: ['ignore', 'pipe', 'pipe'] });
+    let err = '';
+    child.stdout.on('data', (data: Buffer) => {
+      this.#out += data.toString();
+      this.#seen.abort();
+      this.#seen = new AbortController();
+    });
+    child.stderr.on('data', (data: Buffer) => (err += data.toString()));
+    this.ended = new Promise((resolve, reject) => {
+      child.once('error', reject);
+      child.once('close', (code) => resolve({ code, out: this.#out, err }));
+    });
+  }
+
+  /** Waits until it has printed something. */
+  async says(pattern: RegExp): Promise<void> {
+    while (!pattern.test(this.#out)) await once(this.#seen.signal, 'abort');
   }
 }
 

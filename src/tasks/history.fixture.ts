@@ -8,7 +8,7 @@ import { leaseMs } from './leases.ts';
 /** A task as the simple model has it. */
 interface Model {
   readonly id: string;
-  readonly needs: readonly Model[];
+  needs: readonly Model[];
   readonly max: number;
   priority: number;
   state: TaskState;
@@ -33,6 +33,13 @@ export type Step =
       readonly task: number;
       readonly anywhere: boolean;
       readonly old: boolean;
+    }
+  | {
+      readonly do: 'depend';
+      readonly task: number;
+      readonly anywhere: boolean;
+      readonly old: boolean;
+      readonly needs: readonly number[];
     }
   | {
       readonly do: 'fail';
@@ -76,6 +83,13 @@ export const step: fc.Arbitrary<Step> = fc.oneof(
       free: rarely,
     }),
   },
+  fc.record({
+    do: fc.constant('depend' as const),
+    task: index,
+    anywhere: rarely,
+    old: rarely,
+    needs: fc.array(index, { minLength: 1, maxLength: 2 }),
+  }),
   fc.record({ do: fc.constant('update' as const), task: index, anywhere: rarely, priority }),
   { weight: 4, arbitrary: fc.record({ do: fc.constant('tick' as const), ms: fc.nat(20_000) }) },
 );
@@ -89,11 +103,17 @@ const fits: Record<Extract<Step, { task: number }>['do'], readonly TaskState[]> 
   fail: held,
   release: held,
   wait: held,
+  depend: held,
   heartbeat: held,
   retry: ['failed', 'cancelled', 'waiting'],
   cancel: open,
   update: open,
 };
+
+/** Whether a task is another one or waits for it, over however many. */
+function waitsFor(task: Model, other: Model): boolean {
+  return task === other || task.needs.some((need) => need.state !== 'done' && waitsFor(need, other));
+}
 
 /** Carries out steps in the model and in the core, and compares the two. */
 export class Simulation {
@@ -162,6 +182,15 @@ export class Simulation {
       case 'wait':
         if (this.#try(holds, () => core.call(ops.wait, { ...held, for: 'x', reason: 'y' }))) task.state = 'waiting';
         break;
+      case 'depend': {
+        const needs = step.needs.flatMap((need) => this.#tasks[need] ?? []);
+        const allowed = holds && !needs.some((need) => waitsFor(need, task));
+        if (!this.#try(allowed, () => core.call(ops.depend, { ...held, needs: needs.map(({ id }) => id) }))) break;
+        task.failures -= 1;
+        task.needs = [...new Set([...task.needs, ...needs])];
+        task.state = this.#stateOf(task.needs, task.notBefore);
+        break;
+      }
       case 'heartbeat':
         assert.deepEqual(core.call(ops.heartbeat, { claims: [held] }).lost, holds ? [] : [task.id]);
         if (holds) task.leasedUntil = core.clock.now() + leaseMs;
@@ -170,6 +199,7 @@ export class Simulation {
         if (!this.#try(fits.retry.includes(task.state), () => core.call(ops.retry, { task: task.id }))) break;
         task.failures = 0;
         task.state = this.#stateOf(task.needs, 0);
+        if (task.state === 'queued') task.notBefore = 0;
         break;
       case 'cancel':
         if (this.#try(open.includes(task.state), () => core.call(ops.cancel, { task: task.id })))
@@ -256,7 +286,7 @@ export class Simulation {
     try {
       output = act();
     } catch (error) {
-      assert.ok(error instanceof AppError && error.code === 'conflict', String(error));
+      assert.ok(error instanceof AppError && ['conflict', 'invalid'].includes(error.code), String(error));
     }
     assert.equal(output !== null, allowed);
     if (output === null) return undefined;

@@ -224,6 +224,25 @@ describe('needs', () => {
     expect(states(middle)).toEqual(['queued']);
   });
 
+  it('can be found while a task is worked on; the attempt does not count', () => {
+    const task = create('Whole');
+    const user = create('User', { needs: [task.id] });
+    const claimed = claim({ task: task.id });
+    const part = create('Part');
+    const held = { task: task.id, fence: claimed.fence };
+    expect(core.refusal(ops.depend, { ...held, needs: [user.id] })).toMatchObject({ code: 'invalid' });
+    expect(core.refusal(ops.depend, { ...held, needs: [task.id] })).toMatchObject({ code: 'invalid' });
+    expect(core.refusal(ops.depend, { task: task.id, fence: 0, needs: [part.id] })).toMatchObject({ code: 'conflict' });
+    const blocked = core.call(ops.depend, { ...held, needs: [part.id] });
+    expect(blocked).toMatchObject({ state: 'blocked', needs: [part.id], claimedBy: null });
+    expect(leases.nextAt()).toBeNull();
+    finish(part);
+    expect(get(task)).toMatchObject({ state: 'queued', reason: 'its needs are done' });
+    const again = claim({ task: task.id });
+    expect(core.call(ops.depend, { task: task.id, fence: again.fence, needs: [part.id] }).state).toBe('queued');
+    expect(fail(claim({ task: task.id }), { free: true }).state).toBe('delayed');
+  });
+
   it('refuses an unknown need and an unknown parent', () => {
     expect(core.refusal(ops.create, { title: 'x', needs: ['nope'] })).toMatchObject({
       code: 'not_found',

@@ -154,8 +154,10 @@ export const taskView: View = {
     on(taskEvents.assigned, (db, { stream: id, at, position, data }) => {
       db.run(`UPDATE task SET updated_at = ?, assignee = ?, ${noted} WHERE id = ?`, at, data.assignee, position, id);
     }),
-    // Its attempts need no new count: what has an open need was never claimed.
-    on(taskEvents.blocked, (db, record) => rest(db, record, 'blocked', record.data.reason)),
+    on(taskEvents.blocked, (db, record) => {
+      rest(db, record, 'blocked', record.data.reason);
+      db.run('UPDATE task SET uncounted = attempt WHERE id = ?', record.stream);
+    }),
     on(taskEvents.queued, (db, record) => {
       const { stream: id, position, data } = record;
       if (data.reason === 'released') return db.run(`UPDATE task SET ${noted} WHERE id = ?`, position, id);

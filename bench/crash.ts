@@ -21,9 +21,12 @@ for (let seed = from; seed < from + seeds; seed += 1) {
     adopted += result.adopted;
     const { problems, failures, kept } = result;
     const verdict = problems.length === 0 ? 'ok' : 'WRONG';
-    console.log(`seed ${seed}: ${verdict}, ${result.kills} kills, ${result.adopted} adopted, ${result.records} records, ${(result.ms / 1000).toFixed(1)} s`);
+    console.log(
+      `seed ${seed}: ${verdict}, ${result.kills} kills, ${result.adopted} adopted, ${result.records} records, ${(result.ms / 1000).toFixed(1)} s`,
+    );
     for (const problem of problems) console.log(`    ${problem}`);
-    if (problems.length > 0 || values.keep) for (const line of failures.slice(-5)) console.log(`    journal: ${line.slice(0, 400)}`);
+    if (problems.length > 0 || values.keep)
+      for (const line of failures.slice(-5)) console.log(`    journal: ${line.slice(0, 400)}`);
     if (kept !== undefined) console.log(`    kept in ${kept}`);
     if (problems.length > 0) bad.push(seed);
   } catch (error) {
@@ -31,5 +34,7 @@ for (let seed = from; seed < from + seeds; seed += 1) {
     bad.push(seed);
   }
 }
-console.log(`${seeds - bad.length} of ${seeds} seeds passed, ${total} kills, ${adopted} sessions adopted.${bad.length === 0 ? '' : ` Wrong: ${bad.join(', ')}`}`);
+console.log(
+  `${seeds - bad.length} of ${seeds} seeds passed, ${total} kills, ${adopted} sessions adopted.${bad.length === 0 ? '' : ` Wrong: ${bad.join(', ')}`}`,
+);
 process.exitCode = bad.length === 0 ? 0 : 1;

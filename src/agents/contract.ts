@@ -79,6 +79,10 @@ export const sessionRequest = z.strictObject({
   task: z.string().nullable().default(null),
   workspace: z.string().nullable().default(null),
   timeoutMs: z.int().nullable().default(null),
+  budgetUsd: budgetUsd
+    .nullable()
+    .default(null)
+    .describe('Told to the program as its budget, where that is less than the agent’s limit.'),
   resultSchema: z.unknown().optional(),
 });
 export type SessionRequest = z.output<typeof sessionRequest>;

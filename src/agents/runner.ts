@@ -187,7 +187,7 @@ export class Runner {
 
   #launch(assignment: Assignment): Launch {
     const { session, config, sessionId, resumes } = assignment;
-    const { prompt, argv, cwd, options, resultSchema } = session.request;
+    const { prompt, argv, cwd, options, resultSchema, budgetUsd } = session.request;
     const runtime = this.#runtime(assignment);
     const launch = runtime.launch({
       prompt,
@@ -195,7 +195,7 @@ export class Runner {
       model: config.model,
       resume: resumes,
       sessionId,
-      maxBudgetUsd: config.limits.budgetUsd ?? null,
+      maxBudgetUsd: lower(config.limits.budgetUsd, budgetUsd),
       resultSchema: resultSchema ?? null,
       env: agentEnvironment(this.#options.environment, runtime.inherits ?? [], assignment),
       cwd,
@@ -262,6 +262,12 @@ export class Runner {
       fix: `Change the agent's runtime; known: ${[...this.#options.runtimes.keys()].join(', ')}.`,
     });
   }
+}
+
+/** Requests of an older MAOS say nothing of a budget. */
+function lower(...budgets: readonly (number | null | undefined)[]): number | null {
+  const known = budgets.filter((budget) => typeof budget === 'number');
+  return known.length === 0 ? null : Math.min(...known);
 }
 
 function sentence(message: string, fix: string | undefined): string {

@@ -44,7 +44,10 @@ export interface Refusal {
 const used = { input_tokens: 1000, output_tokens: 200 };
 
 /** Which scene was spoken of last, and how many of its steps were carried out. */
-function position(scenes: readonly Scene[], { messages }: ChatCompletionRequest): { scene: Scene; done: number } | null {
+function position(
+  scenes: readonly Scene[],
+  { messages }: ChatCompletionRequest,
+): { scene: Scene; done: number } | null {
   const heard = messages.map(({ role, content }) => (role === 'user' ? JSON.stringify(content) : ''));
   const at = scenes.map(({ when }) => heard.findLastIndex((text) => text.includes(when)));
   const last = Math.max(...at);

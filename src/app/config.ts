@@ -1,8 +1,8 @@
 import { existsSync, readFileSync } from 'node:fs';
-import { homedir } from 'node:os';
 import { join } from 'node:path';
 import * as z from 'zod';
 import { invalid } from '../kernel/error.ts';
+import { type Environment, homeFolder } from './places.ts';
 
 const fileSchema = z.strictObject({
   port: z.int().min(0).max(65_535).optional(),
@@ -19,19 +19,12 @@ export interface Config {
   readonly limit: number;
 }
 
-type Environment = Readonly<Record<string, string | undefined>>;
-
 function numberFrom(env: Environment, name: string): number | undefined {
   const text = env[name];
   if (text === undefined || text === '') return undefined;
   const value = Number(text);
   if (Number.isInteger(value)) return value;
   throw invalid(`${name} is "${text}", not a whole number.`, { fix: `Set ${name} to a number, or unset it.` });
-}
-
-/** Where everything is kept when nobody says otherwise: `$MAOS_HOME`, else `~/.maos`. */
-export function homeFolder(env: Environment): string {
-  return env['MAOS_HOME'] === undefined || env['MAOS_HOME'] === '' ? join(homedir(), '.maos') : env['MAOS_HOME'];
 }
 
 /** Reads the configuration once. Refuses unknown fields and wrong values, naming the file. */
@@ -58,21 +51,4 @@ function parseFile(file: string): z.output<typeof fileSchema> {
   if (parsed.success) return parsed.data;
   const issues = parsed.error.issues.map((issue) => ({ path: issue.path.join('.'), message: issue.message }));
   throw invalid(`${file}: ${issues.map((issue) => `${issue.path} ${issue.message}`).join('; ')}`, { fix, issues });
-}
-
-/** The files and folders of a home folder. */
-export function placesIn(home: string) {
-  return {
-    database: join(home, 'maos.db'),
-    token: join(home, 'token'),
-    server: join(home, 'server.json'),
-    transcripts: join(home, 'transcripts'),
-    worktrees: join(home, 'worktrees'),
-    trash: join(home, 'trash'),
-    outputs: join(home, 'outputs'),
-    runs: join(home, 'runs'),
-    checks: join(home, 'checks'),
-    snapshots: join(home, 'snapshots'),
-    log: join(home, 'server.log'),
-  } as const;
 }

@@ -1,16 +1,13 @@
 import { existsSync, readFileSync } from 'node:fs';
-import { get } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
-import * as z from 'zod';
 import type { Connect, Connection, RunningServer, Wanted } from '../cli/connection.ts';
 import { systemClock } from '../kernel/clock.ts';
 import { AppError } from '../kernel/error.ts';
+import { get } from '../kernel/http.ts';
 import type { LogRecord } from '../kernel/event.ts';
 import type { Operation, InputOf, OutputOf } from '../kernel/operation.ts';
-import { placesIn, readConfig } from './config.ts';
+import { homeFolder, placesIn } from './places.ts';
 import type { Server } from './server.ts';
-
-const serverFile = z.object({ url: z.string(), pid: z.int() });
 
 /** How long another short command may hold the log before the caller is told that it is taken. */
 const patienceMs = 5_000;
@@ -18,10 +15,16 @@ const patienceMs = 5_000;
 /** The server that answers on this home folder, or undefined. A file that a killed server left is not believed. */
 export async function findServer(home: string): Promise<RunningServer | undefined> {
   const file = placesIn(home).server;
-  if (!existsSync(file)) return undefined;
-  const parsed = serverFile.safeParse(JSON.parse(readFileSync(file, 'utf8')));
-  if (!parsed.success || !isAlive(parsed.data.pid)) return undefined;
-  return (await answers(parsed.data.url)) ? parsed.data : undefined;
+  const found = existsSync(file) ? runningServer(JSON.parse(readFileSync(file, 'utf8'))) : undefined;
+  if (found === undefined || !isAlive(found.pid)) return undefined;
+  return (await answers(found.url)) ? found : undefined;
+}
+
+/** Checked by hand: a short command that finds a server loads no library. */
+function runningServer(data: unknown): RunningServer | undefined {
+  if (typeof data !== 'object' || data === null || !('url' in data) || !('pid' in data)) return undefined;
+  const { url, pid } = data;
+  return typeof url === 'string' && typeof pid === 'number' ? { url, pid } : undefined;
 }
 
 function isAlive(pid: number): boolean {
@@ -52,13 +55,14 @@ export interface ConnectOptions {
 /** How the shell reaches MAOS: the server that runs, else one inside this process. */
 export function connector({ environment, version }: ConnectOptions): Connect {
   return async ({ acts }) => {
-    const config = readConfig(environment);
+    const home = homeFolder(environment);
     const until = systemClock.now() + patienceMs;
     for (;;) {
-      const running = await findServer(config.home);
-      if (running !== undefined) return remote(config.home, running);
+      const running = await findServer(home);
+      if (running !== undefined) return remote(home, running);
       try {
-        const { startServer } = await import('./server.ts');
+        const [{ startServer }, { readConfig }] = await Promise.all([import('./server.ts'), import('./config.ts')]);
+        const config = readConfig(environment);
         const server = await startServer({ config, version, acts, listens: acts, environment });
         return embedded(server);
       } catch (error) {

@@ -7,7 +7,7 @@ import { taskOps } from '../tasks/contract.ts';
 import { watchOps } from '../watch/contract.ts';
 import { runOps } from '../workflows/contract.ts';
 import { workspaceOps } from '../workspaces/contract.ts';
-import { placesIn } from './config.ts';
+import { placesIn } from './places.ts';
 import { Random } from './random.fixture.ts';
 import { type LiveServer, Site } from './site.fixture.ts';
 

@@ -143,10 +143,7 @@ async function ended(site: Site): Promise<string[]> {
     if (state.state !== 'succeeded') return [`The run is ${state.state}: ${state.reason ?? ''}`];
     await site.until(
       'the removal of finished workspaces',
-      () =>
-        site.rows<{ state: string }>(
-          `SELECT key, state FROM workspace WHERE state <> 'removed'`,
-        ),
+      () => site.rows<{ state: string }>(`SELECT key, state FROM workspace WHERE state <> 'removed'`),
       (open) => open.length === 0,
       20_000,
     );

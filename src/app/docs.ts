@@ -1,14 +1,12 @@
 /** Writes the generated documents, or with --check tells which of them are out of date. */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
-import * as z from 'zod';
 import { referenceMarkdown } from '../cli/reference.ts';
 import { describeApi } from '../gateway/openapi.ts';
 import { planJsonSchema } from '../workflows/plan-schema.ts';
 import { operations } from './operations.ts';
+import { version } from './version.ts';
 
 const root = new URL('../../', import.meta.url);
-const manifest = z.object({ version: z.string() });
-const { version } = manifest.parse(JSON.parse(readFileSync(new URL('package.json', root), 'utf8')));
 
 const json = (value: unknown): string => `${JSON.stringify(value, null, 2)}\n`;
 

@@ -10,6 +10,7 @@ import type { Finding } from '../watch/contract.ts';
 import { workspaceOps } from '../workspaces/contract.ts';
 import { diagnose } from '../workspaces/git/doctor.ts';
 import { type Git, resolveCommit } from '../workspaces/git/git.ts';
+import { readTrash } from '../workspaces/git/remove.ts';
 import { inspectRepository, requireGit } from '../workspaces/git/repository.ts';
 
 type Doctor = (repair: boolean) => Promise<Finding[]>;
@@ -21,6 +22,9 @@ export interface DoctorOptions {
   readonly call: Call;
   readonly home: string;
   readonly worktrees: string;
+  readonly trash: string;
+  /** Whether this server also carries out runs: then checks may be running. */
+  readonly acts: boolean;
   readonly runtimes: ReadonlyMap<string, Runtime>;
   readonly environment: Readonly<Record<string, string | undefined>>;
 }
@@ -83,30 +87,46 @@ async function projectFindings(
   project: { id: string; path: string },
   repair: boolean,
 ): Promise<Finding[]> {
-  const { git, call, worktrees } = options;
-  const { workspaces } = await call(workspaceOps.list, {
-    project: project.id,
-    state: ['requested', 'ready', 'trashed', 'removed'],
-    limit: 1_000,
-  });
-  const known = await Promise.all(
-    workspaces.map(async ({ id, path, branch, state, base }) => ({
-      id,
-      path,
-      branch,
-      state: state === 'ready' || state === 'requested' ? ('live' as const) : ('removed' as const),
-      head: (await resolveCommit(git, project.path, `refs/heads/${branch}`)) ?? base,
-    })),
-  );
+  const { git, call, worktrees, trash, acts } = options;
+  const list = { project: project.id, limit: 1_000 };
+  const present = await call(workspaceOps.list, { ...list, state: ['requested', 'ready'] });
+  const gone = await call(workspaceOps.list, { ...list, state: ['trashed', 'removed'] });
+  const known = [
+    ...(await Promise.all(
+      present.workspaces.map(async ({ id, path, branch, base }) => {
+        const head = (await resolveCommit(git, project.path, `refs/heads/${branch}`)) ?? base;
+        return { id, path, branch, state: 'live' as const, head };
+      }),
+    )),
+    ...gone.workspaces.map(({ id, path, branch }) => ({ id, path, branch, state: 'removed' as const, head: null })),
+  ];
   const folder = join(worktrees, project.id);
-  const found = await diagnose(git, { repository: project.path, folder, known, checksRunning: true });
-  return Promise.all(
-    found.map(async (one) => {
-      const repaired = repair && one.repair !== null;
-      if (repaired) await one.repair?.();
-      return { area: 'git', severity: 'problem' as const, message: one.message, fix: one.fix, repaired };
-    }),
-  );
+  const found = await diagnose(git, { repository: project.path, folder, known, checksRunning: acts });
+  const live = new Set(known.filter(({ state }) => state === 'live').map(({ id }) => id));
+  const told = found.map(async (one) => {
+    // What a removal has begun and not finished is no problem of git's. A removal may also have ended meanwhile.
+    if (one.id !== null && live.has(one.id)) {
+      if (!isLive((await call(workspaceOps.get, { workspace: one.id })).state)) return [];
+      const begun = await readTrash(trash, one.id);
+      if (begun !== null)
+        return [
+          finding(
+            'git',
+            'notice',
+            `The removal of ${one.path} is not finished.`,
+            'The next start of the server finishes it.',
+          ),
+        ];
+    }
+    const repaired = repair && one.repair !== null;
+    if (repaired) await one.repair?.();
+    return [{ area: 'git', severity: 'problem' as const, message: one.message, fix: one.fix, repaired }];
+  });
+  return (await Promise.all(told)).flat();
+}
+
+function isLive(state: string): boolean {
+  return state === 'ready' || state === 'requested';
 }
 
 async function programDoctor({ git, runtimes, environment }: DoctorOptions): Promise<Finding[]> {

@@ -8,7 +8,7 @@ import { Feed } from '../log/feed.ts';
 import { openReader } from '../log/open.ts';
 import { runtimes } from '../runtimes/catalog.ts';
 import type { CoreData } from './core.ts';
-import type { placesIn } from './config.ts';
+import type { placesIn } from './places.ts';
 
 /** The core thread, and the main thread's view of what it commits. */
 export interface Engine {

@@ -1,14 +1,12 @@
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import * as z from 'zod';
 import { runCli } from '../cli/cli.ts';
 import type { ServerPort } from '../cli/connection.ts';
 import { systemClock } from '../kernel/clock.ts';
-import { homeFolder, placesIn, readConfig } from './config.ts';
 import { connector, findServer } from './connect.ts';
+import { homeFolder, placesIn } from './places.ts';
+import { version } from './version.ts';
 
-const manifest = new URL('../../package.json', import.meta.url);
-const { version } = z.object({ version: z.string() }).parse(JSON.parse(readFileSync(manifest, 'utf8')));
 const environment = process.env;
 const home = homeFolder(environment);
 
@@ -17,7 +15,7 @@ const server: ServerPort = {
   program: [process.execPath, ...process.execArgv, fileURLToPath(new URL('../../bin/maos.js', import.meta.url))],
   running: () => findServer(home),
   serve: async ({ port, ready }) => {
-    const { startServer } = await import('./server.ts');
+    const [{ startServer }, { readConfig }] = await Promise.all([import('./server.ts'), import('./config.ts')]);
     const config = readConfig(environment, port === undefined ? {} : { port });
     const started = await startServer({ config, version, acts: true, listens: true, environment });
     const stopped = new Promise<void>((resolve) => {

@@ -27,7 +27,8 @@ import { createGit, type Git } from '../workspaces/git/git.ts';
 import { inspectRepository, makeFromTemplate } from '../workspaces/git/repository.ts';
 import { mergeQueue } from '../workspaces/queue.ts';
 import { sweep } from '../workspaces/sweep.ts';
-import { type Config, placesIn } from './config.ts';
+import type { Config } from './config.ts';
+import { placesIn } from './places.ts';
 import { doctors } from './doctors.ts';
 import { capabilities, type Engine, now, startEngine } from './engine.ts';
 import { Journal } from './journal.ts';
@@ -162,6 +163,8 @@ function makeRegistry(options: ServerOptions, tools: Tools, engine: Engine, jour
           call: (operation, input) => registry.as(systemActor('doctor'))(operation, input),
           home: config.home,
           worktrees: places.worktrees,
+          trash: places.trash,
+          acts: options.acts,
           runtimes,
           environment,
         }),

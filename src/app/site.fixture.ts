@@ -19,7 +19,7 @@ import type { LogRecord } from '../kernel/event.ts';
 import type { InputOf, Operation, OutputOf } from '../kernel/operation.ts';
 import { openReader } from '../log/open.ts';
 import { parseRecord, readLog } from '../log/record.ts';
-import { placesIn } from './config.ts';
+import { placesIn } from './places.ts';
 
 const program = join(import.meta.dirname, '../../bin/maos.js');
 

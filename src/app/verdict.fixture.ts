@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { LogRecord } from '../kernel/event.ts';
 import { openReader } from '../log/open.ts';
 import { verifyChain } from '../log/verify.ts';
-import { placesIn } from './config.ts';
+import { placesIn } from './places.ts';
 import type { FiftyTasks } from './fifty.fixture.ts';
 import type { Site } from './site.fixture.ts';
 

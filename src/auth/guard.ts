@@ -43,7 +43,7 @@ export function createGuard({ token, port, origins = [] }: GuardOptions): Guard 
     }
     if (origin !== undefined && !allowed.has(origin.toLowerCase())) {
       throw new AppError('forbidden', `Pages of "${shorten(origin)}" may not call this server.`, {
-        fix: 'Add the origin to server.origins in the configuration if you trust that page.',
+        fix: 'Call it from a program, or from a page that this server gave.',
       });
     }
   };

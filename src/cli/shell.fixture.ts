@@ -1,6 +1,6 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, globSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -68,9 +68,13 @@ export class Place {
     return new Started(this, process.execPath, [bin, ...args]);
   }
 
-  /** Ends the server, and whatever terminal was opened. */
+  /** Ends the server, whatever terminal was opened, and the agents that a failed test has left. */
   async remove(): Promise<void> {
     await this.maos(['down']);
+    for (const file of globSync(join(this.folder, 'home/transcripts/*/*/pid'))) {
+      const pid = Number.parseInt(readFileSync(file, 'utf8'), 10);
+      if (!existsSync(join(dirname(file), 'exit'))) spawnSync('kill', ['-9', '--', `-${pid}`]);
+    }
     spawnSync('tmux', ['-L', 'maos-test', 'kill-server'], { env: this.env });
     rmSync(this.folder, { recursive: true, force: true, maxRetries: 10, retryDelay: 50 });
   }

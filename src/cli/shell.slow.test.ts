@@ -24,7 +24,10 @@ tasks:
 `;
 
 describe('bin/maos.js', () => {
-  const place = new Place();
+  let place: Place;
+  beforeAll(() => {
+    place = new Place();
+  });
   afterAll(() => place.remove());
   const { version }: { version: string } = JSON.parse(readFileSync(join(bin, '../../package.json'), 'utf8'));
 
@@ -34,11 +37,14 @@ describe('bin/maos.js', () => {
   });
 
   describe('on a Node that is too old', () => {
-    const old = join(place.folder, 'old.cjs');
-    writeFileSync(
-      old,
-      `Object.defineProperty(process, 'versions', { value: { ...process.versions, node: '20.1.0' } });`,
-    );
+    let old: string;
+    beforeAll(() => {
+      old = join(place.folder, 'old.cjs');
+      writeFileSync(
+        old,
+        `Object.defineProperty(process, 'versions', { value: { ...process.versions, node: '20.1.0' } });`,
+      );
+    });
 
     it('goes on with the one that the checkout brings', async () => {
       const said = await place.maos(['bogus'], ['--require', old]);
@@ -59,8 +65,9 @@ describe('bin/maos.js', () => {
 });
 
 describe('the shell', () => {
-  const place = new Place();
+  let place: Place;
   beforeAll(() => {
+    place = new Place();
     place.write('plan.yaml', plan('demo', 'cat one.txt two.txt > three.txt'));
     place.write(
       'slow.yaml',
@@ -174,7 +181,10 @@ describe('the shell', () => {
 });
 
 describe.skipIf(!hasTmux)('a terminal', () => {
-  const place = new Place();
+  let place: Place;
+  beforeAll(() => {
+    place = new Place();
+  });
   afterAll(() => place.remove());
   const maos = `${process.execPath} ${bin}`;
 

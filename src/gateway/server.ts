@@ -1,7 +1,8 @@
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { Cancel, Clock } from '../kernel/clock.ts';
 import { AppError } from '../kernel/error.ts';
+import { createServer } from '../kernel/http.ts';
 import type { Scope } from '../kernel/scope.ts';
 import {
   defaultLimits,

@@ -30,7 +30,7 @@ export function nodeTransport(url: string): Transport {
   const { hostname, port } = new URL(url);
   let agent: Agent | undefined;
   const send = async (request: WireRequest): Promise<WireResponse> => {
-    const http = await import('node:http');
+    const http = await import('../kernel/http.ts');
     agent ??= new http.Agent({ keepAlive: true, maxSockets: 64, scheduling: 'lifo' });
     const { method, path, body, signal } = request;
     const headers = {

@@ -1,7 +1,8 @@
-import { STATUS_CODES, type IncomingMessage } from 'node:http';
+import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { WebSocketServer } from 'ws';
 import { AppError } from '../kernel/error.ts';
+import { STATUS_CODES } from '../kernel/http.ts';
 import type { Door } from './door.ts';
 import type { Followers } from './live.ts';
 import { HttpError, problem } from './problem.ts';

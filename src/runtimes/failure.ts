@@ -20,7 +20,7 @@ export function exitFailure(exit: ExitStatus, stderrTail: string): Failure | nul
   if (exit.kind === 'lost') {
     return failed(
       'lost',
-      'The process is gone and left no exit status: the machine was restarted, or its folder was removed.',
+      'The process is gone and left no exit status: the machine was restarted, its folder was removed, or the disk was full.',
       true,
     );
   }

@@ -22,7 +22,8 @@ export function batch(ctx: CommandContext, { tasks }: Batch): OutputOf<typeof ta
   for (const [index, { ref: _ref, id, ...item }] of planned.entries()) {
     const inside = item.needs.filter((need) => byRef.has(need));
     const outside = item.needs.filter((need) => !byRef.has(need));
-    const needs = located(`tasks.${index}.needs`, () => needsOf(ctx, outside));
+    for (const need of outside) refuseUnknown(ctx, need, `tasks.${index}.needs`);
+    const needs = needsOf(ctx, outside);
     const ids = [...inside.flatMap((need) => byRef.get(need)?.id ?? []), ...needs.ids];
     add(ctx, id, item, { ids: [...new Set(ids)], open: needs.open || inside.length > 0 });
   }
@@ -118,24 +119,15 @@ function findCycle(graph: ReadonlyMap<string, readonly string[]>): string[] | un
   return undefined;
 }
 
-/** Adds where in the input the refused value stands. */
-function located<T>(path: string, find: () => T): T {
-  try {
-    return find();
-  } catch (error) {
-    if (!(error instanceof AppError)) throw error;
-    const { code, message } = error;
-    if (code === 'not_found') throw notFoundNeed(path, message);
-    throw new AppError(code, `${path}: ${message}`, {
-      ...(error.fix === undefined ? {} : { fix: error.fix }),
-      ...(error.details === undefined ? {} : { details: error.details }),
-    });
-  }
-}
-
-function notFoundNeed(path: string, message: string): AppError {
-  return new AppError('not_found', `${path}: ${message} No task of the batch has it as its ref either.`, {
-    fix: 'A need is the ref of a task in the batch, or the id of a task that exists (maos task list).',
+/**
+ * A need of a batch is a ref or a whole id. The beginning of an id is not enough here: a misspelt ref is short, and would
+ * be taken for whatever task it happens to begin.
+ */
+function refuseUnknown(ctx: CommandContext, need: string, path: string): void {
+  if (ctx.db.get('SELECT 1 FROM task WHERE id = ?', need) !== undefined) return;
+  const message = `"${need}" is neither the ref of a task in the batch nor the id of a task.`;
+  throw new AppError('not_found', `${path}: ${message}`, {
+    fix: 'Use the ref of a task in the batch, or the whole id of a task that exists (maos task list).',
     issues: [{ path, message }],
   });
 }

@@ -144,7 +144,8 @@ export const taskOps = {
   }),
   batch: operation({
     name: 'task.batch',
-    summary: 'Adds many tasks in one transaction; needs may name other tasks of the batch by their ref.',
+    summary:
+      'Adds many tasks in one transaction; needs name other tasks of the batch by their ref, or tasks that exist by their whole id.',
     detail: 'All or nothing.',
     effect: 'write',
     scope: 'task:write',

@@ -184,6 +184,7 @@ export class Simulation {
         break;
       case 'depend': {
         const needs = step.needs.flatMap((need) => this.#tasks[need] ?? []);
+        if (needs.length === 0) break;
         const allowed = holds && !needs.some((need) => waitsFor(need, task));
         if (!this.#try(allowed, () => core.call(ops.depend, { ...held, needs: needs.map(({ id }) => id) }))) break;
         task.failures -= 1;

@@ -20,8 +20,10 @@ const create = action(runOps.create, async (ctx, input) => {
   const continues = input.continues === undefined ? null : resolveRun(ctx.db, input.continues);
   // The same base gives the same content keys: a run that continues another one begins where that one began.
   const base = continues === null ? head.commit : getRun(ctx.db, continues).base;
+  const { branches } = await ctx.call(workspaceOps.branches, { project: project.id, prefix: `maos/${plan.name}-` });
   const { run } = await ctx.call(runOps.record, {
     planName: plan.name,
+    taken: branches,
     project: project.id,
     repository: project.path,
     base,

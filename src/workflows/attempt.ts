@@ -9,8 +9,9 @@ import { type Run, runOps } from './contract.ts';
 import { dynamicItems, expandDynamic } from './fan.ts';
 import { fillTask, type FilledTask } from './fill.ts';
 import { parseOutputs, type TaskResult } from './outputs.ts';
-import { conflictPrompt, taskPrompt } from './prompt.ts';
-import { findStep, getRun, type StepState, stepsOf } from './rows.ts';
+import { brokenOff, conflictPrompt, notAccepted, taskPrompt } from './prompt.ts';
+import { findStep, getRun, overBudget, type StepState, stepsOf } from './rows.ts';
+import { conflictSides } from './sides.ts';
 
 export interface AttemptTools {
   readonly call: Call;
@@ -35,6 +36,14 @@ export interface Failure {
   readonly retryAt?: number | null;
   /** What the next attempt of an agent is told. */
   readonly feedback?: string | null;
+}
+
+/** How a session ended that did not do its work. */
+interface Broken {
+  readonly reason: string;
+  readonly message: string;
+  readonly retry: boolean;
+  readonly retryAt: number | null;
 }
 
 /** How often the result of one attempt may come back from the merge queue before a person is asked. */
@@ -158,7 +167,7 @@ export class Attempt {
     });
   }
 
-  async #work(): Promise<Next> {
+  async #work(afresh = false): Promise<Next> {
     const workspace = await this.#workspace();
     const filled = this.#fill();
     await this.#makeOutputFolder();
@@ -174,8 +183,16 @@ export class Attempt {
           : taskPrompt({ run: this.#run, step: this.#step, workspace, prompt, outputs: planned.outputs, feedback }),
       argv: command === null ? null : [...command],
       resolving: null,
-      resume: feedback !== null && this.#step.agent !== null && this.#can(planned.runtime, 'resume'),
+      resume: feedback !== null && !afresh && (await this.#remembers()),
     });
+  }
+
+  /** Whether the step's agent has a conversation that its runtime can continue. */
+  async #remembers(): Promise<boolean> {
+    const { agent, planned } = this.#step;
+    if (agent === null || !this.#can(planned.runtime, 'resume')) return false;
+    const { sessions } = await this.#tools.call(agentOps.sessions, { agent });
+    return sessions.some(({ providerSession }) => providerSession !== null);
   }
 
   #can(runtime: string, what: 'conflicts' | 'resume'): boolean {
@@ -221,16 +238,22 @@ export class Attempt {
 
   /** Looks at how the agent's session ended, and makes a commit of what it left. */
   async #harvest(): Promise<Next> {
-    const { agent, generation, planned } = this.#step;
+    const { agent, generation } = this.#step;
     if (agent === null) return 'wait';
     const { session } = await this.#tools.call(agentOps.get, { agent });
     if (session === null || session.generation !== generation || session.outcome === null) return 'wait';
     const { outcome } = session;
-    if (outcome.kind === 'failed') {
-      const { reason, message, retry, retryAt } = outcome;
-      return this.fail({ class: reason, message, retry, retryAt, feedback: planned.prompt === null ? null : message });
-    }
-    return this.#deliver(outcome.result);
+    return outcome.kind === 'failed' ? this.#broke(outcome, session.request.resume) : this.#deliver(outcome.result);
+  }
+
+  #broke(outcome: Broken, resumed: boolean): Promise<Next> {
+    const { reason, message, retry, retryAt } = outcome;
+    const { planned, resolving, files } = this.#step;
+    // The program had not saved yet what was to be continued: the same attempt begins a new conversation.
+    if (reason === 'no_conversation' && resumed) return resolving === null ? this.#work(true) : this.#resolve(true);
+    const stopped = reason === 'killed' && overBudget(this.#tools.reader, this.#run.id) !== null;
+    const feedback = planned.prompt === null ? null : brokenOff(message, resolving === null ? [] : files);
+    return this.fail({ class: stopped ? 'budget' : reason, message, retry, retryAt, feedback });
   }
 
   /** Makes a commit of what is in the worktree: the result, if nothing is wrong with it. */
@@ -362,7 +385,7 @@ export class Attempt {
   }
 
   /** A conflict goes back to who made it, with both sides; if that is nobody who can, it waits for a person. */
-  async #resolve(): Promise<Next> {
+  async #resolve(afresh = false): Promise<Next> {
     const { planned, resolving, workspace, conflicts, files } = this.#step;
     const inFiles = `Conflict with the work of other tasks in ${files.join(', ')}.`;
     const filled = this.#fill();
@@ -380,8 +403,9 @@ export class Attempt {
       const retry = `or do the work again on top of theirs with maos task retry ${this.#step.task}`;
       return this.#advance({ kind: 'waiting', for: 'person', reason: `${inFiles} ${accept}, ${retry}.` });
     }
-    const prompt =
-      onConflict.kind === 'command' ? null : conflictPrompt({ run: this.#run, step: this.#step, files: open });
+    const sides = await conflictSides(place.path, open);
+    const about = { run: this.#run, step: this.#step, files: open, prompt: filled.prompt, sides };
+    const prompt = onConflict.kind === 'command' ? null : conflictPrompt(about);
     return this.#advance({
       kind: 'work',
       cwd: place.path,
@@ -393,12 +417,12 @@ export class Attempt {
       prompt,
       argv: onConflict.kind === 'command' ? [...onConflict.command] : null,
       resolving,
-      resume: prompt !== null && this.#can(planned.runtime, 'resume'),
+      resume: prompt !== null && !afresh && (await this.#remembers()),
     });
   }
 }
 
 /** A result that was not accepted: another attempt is told why. */
 function refusal(kind: string, message: string): Failure {
-  return { class: kind, message, retry: true, feedback: message };
+  return { class: kind, message, retry: true, feedback: notAccepted(message) };
 }

@@ -215,6 +215,7 @@ export const runOps = {
     input: z.strictObject({
       ...z.strictObject(recorded).omit({ name: true, branch: true }).shape,
       planName: z.string(),
+      taken: z.array(z.string()).describe('Branches that the repository has already: a run never takes one over.'),
       tasks: z.array(plannedTaskSchema),
     }),
     output: z.strictObject({ run: z.string(), name: z.string(), branch: z.string() }),

@@ -111,22 +111,23 @@ export class Driver {
 
   /** Claims what may run now. Calls that come while one is on its way share the next one. */
   dispatch(): Promise<void> {
-    if (this.#dispatching !== undefined) {
-      this.#again = true;
-      return this.#dispatching;
-    }
-    this.#dispatching = this.#dispatchAll().finally(() => {
-      this.#dispatching = undefined;
-    });
+    this.#again = true;
+    this.#dispatching ??= this.#dispatchAll();
     return this.#dispatching;
   }
 
   async #dispatchAll(): Promise<void> {
-    do {
-      this.#again = false;
-      const limit = Math.max(0, this.#options.limit - claimedSteps(this.#options.reader).length);
-      await this.#options.call(runOps.dispatch, { limit });
-    } while (this.#again);
+    // What comes after the first wait runs when `#dispatching` is set; it is unset in the same breath as the last look at `#again`.
+    await Promise.resolve();
+    try {
+      while (this.#again) {
+        this.#again = false;
+        const limit = Math.max(0, this.#options.limit - claimedSteps(this.#options.reader).length);
+        await this.#options.call(runOps.dispatch, { limit });
+      }
+    } finally {
+      this.#dispatching = undefined;
+    }
   }
 
   /** Brings a task as far as it can come now; returns when it has ended or waits for its agent or the merge queue. */

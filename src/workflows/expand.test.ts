@@ -27,7 +27,7 @@ describe('defaults', () => {
       command: ['sh', '-c', 'npm test'],
       needs: [],
       runtime: 'command',
-      agent: { name: null, model: null, args: [], env: {}, limits: { usd: null } },
+      agent: { name: null, model: null, args: [], options: {}, env: {}, limits: { usd: null } },
       checks: [],
       retries: { max: 0, backoffMs: 1000, factor: 2, maxBackoffMs: 60_000 },
       timeoutMs: 3_600_000,
@@ -47,7 +47,7 @@ describe('defaults', () => {
 
   test('task over agent over defaults; agent and model of the defaults are for prompts only', () => {
     const head = `defaults: {agent: coder, checks: [d], retries: 2, timeout: 5m, priority: 10, onConflict: {command: fix}, env: {A: d, B: d, C: 1}}
-agents: {coder: {runtime: fake, model: small, args: [-v], env: {B: a}, limits: {timeout: 10m, usd: 2}}}
+agents: {coder: {runtime: fake, model: small, args: [-v], options: {hooks: true}, env: {B: a}, limits: {timeout: 10m, usd: 2}}}
 `;
     const tasks = expand(
       '  - {id: a, prompt: x, env: {A: t}, checks: [], model: big, timeout: 90s}\n  - {id: b, prompt: x}\n  - {id: c, command: [ls], onConflict: wait}\n',
@@ -55,7 +55,14 @@ agents: {coder: {runtime: fake, model: small, args: [-v], env: {B: a}, limits: {
     );
     expect(byId(tasks, 'a')).toMatchObject({
       runtime: 'fake',
-      agent: { name: 'coder', model: 'big', args: ['-v'], env: { A: 't', B: 'a', C: '1' }, limits: { usd: 2 } },
+      agent: {
+        name: 'coder',
+        model: 'big',
+        args: ['-v'],
+        options: { hooks: true },
+        env: { A: 't', B: 'a', C: '1' },
+        limits: { usd: 2 },
+      },
       checks: [],
       timeoutMs: 90_000,
       priority: 10,

@@ -37,6 +37,7 @@ export function taskKey(task: PlannedTask, needKeys: Readonly<Record<string, str
       runtime: task.runtime,
       model: task.agent.model,
       args: task.agent.args,
+      options: task.agent.options,
       env: texts(task.agent.env),
       checks: task.checks.map(text),
       expects: task.expects?.toSorted() ?? null,

@@ -217,6 +217,12 @@ const agentSchema = z
     runtime: runtimeSchema.optional(),
     model: modelSchema.optional(),
     args: z.array(scalarSchema).optional().describe("Further arguments for the agent's program."),
+    options: z
+      .record(z.string(), z.unknown(), {
+        error: 'Write options as a mapping, such as {allowedTools: ["Bash(npm test:*)"]}.',
+      })
+      .optional()
+      .describe('Settings of the runtime, such as permissions and tools; docs/runtimes.md lists them.'),
     env: envSchema.optional(),
     limits: z
       .strictObject({

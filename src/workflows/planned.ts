@@ -36,6 +36,7 @@ export const plannedTaskSchema = z.strictObject({
     name: z.string().nullable(),
     model: z.string().nullable(),
     args: z.array(z.string()).describe('Already filled: they may name inputs of the run only.'),
+    options: z.record(z.string(), z.unknown()).default({}).describe('Settings of its runtime.'),
     env: text.describe('Templates: defaults, agent and task together.'),
     limits: z.strictObject({ usd: z.number().nullable() }),
   }),

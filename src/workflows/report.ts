@@ -39,7 +39,9 @@ function proof(step: Step): string {
 function row(step: Step): string {
   const state = step.reused ? 'done (reused)' : step.state;
   const notes = [
-    ...(step.conflicts > 0 ? [`${step.conflicts} conflict${step.conflicts > 1 ? 's' : ''}${step.state === 'done' ? ' resolved' : ''}`] : []),
+    ...(step.conflicts > 0
+      ? [`${step.conflicts} conflict${step.conflicts > 1 ? 's' : ''}${step.state === 'done' ? ' resolved' : ''}`]
+      : []),
     ...(step.attempt > 1 ? [`${step.attempt} attempts`] : []),
     ...(step.state === 'done' || step.reason === null ? [] : [step.reason]),
   ];

@@ -166,11 +166,14 @@ export function stepFence(db: Reader, task: string): number {
   return db.get<{ fence: number }>('SELECT fence FROM step WHERE task = ?', task)?.fence ?? 0;
 }
 
-/** What a run has used: killed sessions included. `unpriced`: some session used tokens and told no price. */
-export function spentBy(db: Reader, run: string): { costUsd: number; tokens: number; unpriced: boolean } {
+/**
+ * What a run has used: killed sessions included. `unpriced`: some session used tokens and told no price to its end; one
+ * that still works may tell it yet.
+ */
+function spentBy(db: Reader, run: string): { costUsd: number; tokens: number; unpriced: boolean } {
   const row = db.get<{ cost: number; tokens: number; unpriced: number }>(
     `SELECT coalesce(sum(cost), 0) AS cost, coalesce(sum(tokens), 0) AS tokens,
-     coalesce(max(cost IS NULL AND tokens > 0), 0) AS unpriced FROM run_usage WHERE run = ?`,
+     coalesce(max(cost IS NULL AND tokens > 0 AND ended), 0) AS unpriced FROM run_usage WHERE run = ?`,
     run,
   );
   return { costUsd: row?.cost ?? 0, tokens: row?.tokens ?? 0, unpriced: row?.unpriced === 1 };
@@ -285,19 +288,6 @@ export function listRuns(
   return db.all<RunRow>(sql, ...values).map((row) => runOf(db, row));
 }
 
-/** What a plan needs to be planned again: its text, where it came from and what it was given. */
-export function runSource(
-  db: Reader,
-  id: string,
-): { plan: string; file: string | null; inputs: Record<string, string> } {
-  const row = db.get<{ plan: string; file: string | null; inputs: string }>(
-    'SELECT plan, file, inputs FROM run WHERE id = ?',
-    id,
-  );
-  if (row === undefined) throw notFound('run', id, 'maos run list shows them.');
-  return { plan: row.plan, file: row.file, inputs: JSON.parse(row.inputs) };
-}
-
 /** Runs that are going on, oldest first. */
 export function runningRuns(db: Reader): { id: string; concurrency: number }[] {
   return db.all<{ id: string; concurrency: number }>(
@@ -305,13 +295,14 @@ export function runningRuns(db: Reader): { id: string; concurrency: number }[] {
   );
 }
 
-/** `quickstart-3` when quickstart-1 and quickstart-2 were there. */
-export function nextRunName(db: Reader, plan: string): string {
+/** `quickstart-3` when quickstart-1 and quickstart-2 were there, as runs or as branches of runs of another MAOS. */
+export function nextRunName(db: Reader, plan: string, branches: readonly string[]): string {
   const names = db.all<{ name: string }>('SELECT name FROM run WHERE name >= ? AND name < ?', `${plan}-`, `${plan}-~`);
-  const numbers = names
-    .map(({ name }) => Number(name.slice(plan.length + 1)))
+  const taken = [...names.map(({ name }) => name), ...branches.map((branch) => branch.replace(/^maos\//, ''))]
+    .filter((name) => name.startsWith(`${plan}-`))
+    .map((name) => Number(name.slice(plan.length + 1)))
     .filter((number) => Number.isInteger(number));
-  return `${plan}-${Math.max(0, ...numbers) + 1}`;
+  return `${plan}-${Math.max(0, ...taken) + 1}`;
 }
 
 /** The finished step of another run with this key: its result can be used again. */

@@ -22,9 +22,9 @@ import {
   stepsOf,
 } from './rows.ts';
 
-const record = command(runOps.record, (ctx, { planName, tasks, ...input }) => {
+const record = command(runOps.record, (ctx, { planName, taken, tasks, ...input }) => {
   const id = ctx.newId('run');
-  const name = nextRunName(ctx.db, planName);
+  const name = nextRunName(ctx.db, planName, taken);
   const branch = `maos/${name}`;
   ctx.emit(runEvents.created, id, { ...input, name, branch });
   const keys = planKeys(tasks, input.base);
@@ -50,7 +50,7 @@ const dispatch = command(runOps.dispatch, (ctx, { limit }) => {
     if ((counts['queued'] ?? 0) === 0) continue;
     const over = overBudget(ctx.db, id);
     if (over !== null) {
-      if ((counts['claimed'] ?? 0) === 0) ctx.emit(runEvents.waiting, id, { reason: `Budget: ${over}.` });
+      if ((counts['claimed'] ?? 0) === 0) ctx.emit(runEvents.waiting, id, { reason: budgetReason(ctx, id, over) });
       continue;
     }
     let free = Math.min(concurrency - (counts['claimed'] ?? 0), limit - claimed.length);
@@ -201,9 +201,16 @@ function apply(ctx: CommandContext, task: string, attempt: number, move: Move): 
   }
 }
 
+function budgetReason(ctx: CommandContext, run: string, over: string): string {
+  const fix = `Raise it in the plan and run that with --continues ${getRun(ctx.db, run).name}: what is done stays done`;
+  return `Budget: ${over}. ${fix}.`;
+}
+
 /** Gives the step's agent its next session; the first time, the agent joins the roster. */
 function work(ctx: CommandContext, task: string, attempt: number, move: Extract<Move, { kind: 'work' }>): void {
   const step = current(ctx, task);
+  const over = move.prompt === null ? null : overBudget(ctx.db, step.run);
+  if (over !== null) return unaffordable(ctx, step, attempt, budgetReason(ctx, step.run, over));
   const agent = agentFor(ctx, step, move.argv !== null && step.planned.prompt !== null);
   const started = ctx.call(agentOps.start, {
     agent,
@@ -215,8 +222,21 @@ function work(ctx: CommandContext, task: string, attempt: number, move: Extract<
     task,
     workspace: step.workspace,
     timeoutMs: step.planned.timeoutMs,
+    budgetUsd: move.prompt === null ? null : leftOf(ctx, step.run),
   });
   ctx.emit(runEvents.working, task, { attempt, agent, generation: started.generation, resolving: move.resolving });
+}
+
+/** The money was used up between the claim and the start: nothing is started, and no work of it is lost. */
+function unaffordable(ctx: CommandContext, { task, resolving }: StepState, fence: number, reason: string): void {
+  if (resolving === null) ctx.call(taskOps.release, { task, fence, reason });
+  else ctx.call(taskOps.wait, { task, fence, for: 'person', reason });
+}
+
+/** What is left of a run's budget in money; null: it has none. */
+function leftOf(ctx: CommandContext, run: string): number | null {
+  const { budget, spent } = getRun(ctx.db, run);
+  return budget.usd === null ? null : budget.usd - spent.costUsd;
 }
 
 /** Every step has one agent; a command that resolves the conflict of a step with a prompt has one of its own. */
@@ -235,6 +255,7 @@ function agentFor(ctx: CommandContext, step: StepState, resolver: boolean): stri
     runtime: resolver ? 'command' : runtime,
     model: resolver ? null : agent.model,
     args: resolver ? [] : agent.args,
+    options: resolver ? {} : agent.options,
     limits: { timeoutMs: Math.max(100, timeoutMs), ...(usd === null || resolver ? {} : { budgetUsd: usd }) },
     project: run.project,
   });
@@ -311,8 +332,17 @@ function fail(ctx: CommandContext, task: string, attempt: number, move: Extract<
     fence: attempt,
     error: { class: move.class, message: move.message.slice(0, 10_000) },
     retry: move.retry,
-    ...(move.retryAt === null ? {} : { retryAt: move.retryAt, free: true }),
+    ...parked(ctx, move),
   });
+}
+
+/** How long a task rests when a provider's limit is reached and nobody says until when. */
+const limitRestMs = 60_000;
+
+/** A task that has to wait for a time that is none of its own making waits for free. */
+function parked(ctx: CommandContext, { class: kind, retryAt }: Extract<Move, { kind: 'failed' }>) {
+  const until = retryAt ?? (kind === 'rate_limited' ? ctx.now + limitRestMs : null);
+  return until === null ? {} : { retryAt: until, free: true };
 }
 
 function current(ctx: CommandContext, task: string): StepState {

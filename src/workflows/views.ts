@@ -21,15 +21,17 @@ function setUsage(
     cacheWriteTokens: number;
     costUsd: number | null;
   } | null,
+  ended: 0 | 1,
 ): void {
   if (usage === null) return;
   const tokens = usage.inputTokens + usage.outputTokens + usage.cacheReadTokens + usage.cacheWriteTokens;
   db.run(
-    `INSERT OR REPLACE INTO run_usage SELECT run, ?1, ?2, task, ?3, ?4 FROM step WHERE agent = ?1`,
+    `INSERT OR REPLACE INTO run_usage SELECT run, ?1, ?2, task, ?3, ?4, ?5 FROM step WHERE agent = ?1`,
     agent,
     generation,
     usage.costUsd,
     tokens,
+    ended,
   );
 }
 
@@ -53,6 +55,7 @@ const schema = `
   CREATE INDEX step_agent ON step (agent);
   CREATE TABLE run_usage (
     run TEXT NOT NULL, agent TEXT NOT NULL, generation INTEGER NOT NULL, task TEXT NOT NULL, cost REAL, tokens INTEGER NOT NULL,
+    ended INTEGER NOT NULL,
     PRIMARY KEY (agent, generation)
   ) STRICT;
   CREATE INDEX run_usage_run ON run_usage (run);
@@ -230,9 +233,9 @@ const agentApplies = [
         data.generation,
       );
     }
-    setUsage(db, stream, data.generation, data.usage);
+    setUsage(db, stream, data.generation, data.usage, 0);
   }),
-  on(agentEvents.ended, (db, { stream, data }) => setUsage(db, stream, data.generation, data.usage)),
+  on(agentEvents.ended, (db, { stream, data }) => setUsage(db, stream, data.generation, data.usage, 1)),
 ];
 
 /** Runs, their steps and what they have used. Also follows tasks and agents, so that a run is read in one query. */

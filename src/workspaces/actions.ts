@@ -1,7 +1,6 @@
 import { join } from 'node:path';
 import { conflict, invalid, notFound } from '../kernel/error.ts';
 import { action, type ActionContext, type Handler } from '../kernel/handler.ts';
-import { projectOps } from '../projects/contract.ts';
 import { branchActions } from './branches.ts';
 import { allPassed, checkCommit, type CheckTools } from './check.ts';
 import { type Workspace, workspaceOps } from './contract.ts';
@@ -14,6 +13,7 @@ import { includeFiles } from './git/include.ts';
 import { purgeTrash, readTrash, removalPlan, removeWorktree, restoreTrash } from './git/remove.ts';
 import { changedFiles, checkExpectations, diffText, worktreeStatus } from './git/status.ts';
 import { addWorktree } from './git/worktree.ts';
+import { repositoryOf } from './repository.ts';
 import { refuseHeld } from './service.ts';
 import { workspaceFor } from './views.ts';
 
@@ -22,9 +22,13 @@ export interface WorkspaceTools extends CheckTools {
   readonly trash: string;
 }
 
-/** The folder of the repository that a project is. */
-export async function repositoryOf(ctx: ActionContext, project: string): Promise<string> {
-  return (await ctx.call(projectOps.get, { project })).path;
+/** A workspace with its folder. One whose folder was deleted by hand is refused, with what to do. */
+async function present(ctx: ActionContext, workspace: string): Promise<Workspace> {
+  const found = await ctx.call(workspaceOps.get, { workspace });
+  if (await isFolder(found.path)) return found;
+  throw conflict(`The worktree ${found.path} is gone: it was deleted by hand.`, {
+    fix: 'maos doctor --repair makes it again from its branch; maos task retry begins the task anew.',
+  });
 }
 
 function create({ git, root }: WorkspaceTools): Handler {
@@ -65,7 +69,7 @@ function departed(departure: Departure): string {
 
 function commit({ git }: WorkspaceTools): Handler {
   return action(workspaceOps.commit, async (ctx, { workspace, since, onto, message, expects }) => {
-    const { path, branch } = await ctx.call(workspaceOps.get, { workspace });
+    const { path, branch } = await present(ctx, workspace);
     const none = { commit: null, files: 0, added: 0, deleted: 0 };
     const other = onto ?? ((await isMerging(path)) ? await resolveCommit(git, path, 'MERGE_HEAD') : null);
     const request = { worktree: path, branch, base: since, message };
@@ -119,10 +123,10 @@ function commit({ git }: WorkspaceTools): Handler {
 
 function update({ git }: WorkspaceTools): Handler {
   return action(workspaceOps.update, async (ctx, { workspace, branch }) => {
-    const { path } = await ctx.call(workspaceOps.get, { workspace });
+    const { path } = await present(ctx, workspace);
     const [head = '', wanted = ''] = (
-      await git.attempt(path, ['rev-parse', '--revs-only', 'HEAD', `refs/heads/${branch}`])
-    ).stdout.split('\n');
+      await git.run(path, ['rev-parse', '--revs-only', 'HEAD', `refs/heads/${branch}`])
+    ).split('\n');
     if (head === '' || wanted === '') throw notFound('branch', branch, 'maos doctor explains what is missing.');
     if (head === wanted) return { head, conflicts: [] };
     if ((await git.attempt(path, ['merge-base', '--is-ancestor', wanted, 'HEAD'])).code === 0)
@@ -137,7 +141,7 @@ function update({ git }: WorkspaceTools): Handler {
 
 function startResolving({ git }: WorkspaceTools): Handler {
   return action(workspaceOps.conflict, async (ctx, { workspace, onto }) => {
-    const { path } = await ctx.call(workspaceOps.get, { workspace });
+    const { path } = await present(ctx, workspace);
     const started = await startConflict(git, { worktree: path, other: onto, message: 'Merge the work of other tasks' });
     if (started.kind === 'dirty') {
       throw conflict(`The workspace has uncommitted changes: ${started.files.join(', ')}.`, {

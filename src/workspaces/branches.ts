@@ -1,21 +1,17 @@
 import { join } from 'node:path';
 import { conflict, invalid } from '../kernel/error.ts';
-import { action, type ActionContext, type Handler } from '../kernel/handler.ts';
-import { projectOps } from '../projects/contract.ts';
+import { action, type Handler } from '../kernel/handler.ts';
 import type { CheckTools } from './check.ts';
 import { workspaceOps } from './contract.ts';
 import { type Git, resolveCommit } from './git/git.ts';
 import { type Landing, landOnBranch, undoLanding } from './git/land.ts';
 import { updateRef } from './git/merge.ts';
-import { inspectRepository } from './git/repository.ts';
+import { inspectRepository, listBranches } from './git/repository.ts';
 import { rescueCommit, unreachableCommits } from './git/rescue.ts';
 import { revertCommits } from './git/revert.ts';
 import { changedFiles, diffText } from './git/status.ts';
 import { addThrowaway, removeThrowaway } from './git/worktree.ts';
-
-async function repositoryOf(ctx: ActionContext, project: string): Promise<string> {
-  return (await ctx.call(projectOps.get, { project })).path;
-}
+import { repositoryOf } from './repository.ts';
 
 async function commitOf(git: Git, repository: string, revision: string): Promise<string> {
   const commit = await resolveCommit(git, repository, revision);
@@ -77,6 +73,10 @@ export function branchActions({ git, root, newId }: Pick<CheckTools, 'git' | 'ro
       const ref = `refs/heads/${branch}`;
       const update = await updateRef(git, { at: repository, ref, new: commit, old: null, reason: 'maos: begin' });
       return { head: update.kind === 'updated' ? commit : await commitOf(git, repository, ref) };
+    }),
+    action(workspaceOps.branches, async (ctx, { project, prefix }) => {
+      const found = await listBranches(git, await repositoryOf(ctx, project), prefix);
+      return { branches: found.map(({ branch }) => branch) };
     }),
     action(workspaceOps.inspect, async (ctx, { project, revision }) => {
       const repository = await repositoryOf(ctx, project);

@@ -369,6 +369,16 @@ export const workspaceOps = {
     route: 'POST /branches/ensure',
     internal: true,
   }),
+  branches: operation({
+    name: 'branch.list',
+    summary: 'Lists the branches that begin with a prefix.',
+    effect: 'read',
+    scope: 'workspace:read',
+    input: z.strictObject({ project: z.string(), prefix: z.string() }),
+    output: z.strictObject({ branches: z.array(z.string()) }),
+    route: 'GET /branches',
+    internal: true,
+  }),
   inspect: operation({
     name: 'branch.inspect',
     summary: 'Tells which commit a branch or other revision is, and which branch is checked out.',

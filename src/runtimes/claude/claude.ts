@@ -2,6 +2,7 @@ import * as z from 'zod';
 import type { LaunchRequest, Probe, Runtime } from '../../agents/runtime.ts';
 import { invalid } from '../../kernel/error.ts';
 import { exec } from '../../kernel/exec.ts';
+import { parseJson } from '../lines.ts';
 import { ClaudeReader } from './reader.ts';
 
 /**
@@ -65,10 +66,23 @@ function userMessage(text: string): string {
   return `${JSON.stringify({ type: 'user', message: { role: 'user', content: [{ type: 'text', text }] } })}\n`;
 }
 
+const loginState = z.object({ loggedIn: z.boolean() });
+
+/** Whether Claude has a login or a key; null when this version cannot tell. No model is asked, so a wrong key passes. */
+async function loggedIn(program: string, env: Readonly<Record<string, string>>): Promise<boolean | null> {
+  const { stdout } = await exec(program, ['auth', 'status', '--json'], { env, timeout: 20_000 });
+  const parsed = loginState.safeParse(parseJson(stdout));
+  return parsed.success ? parsed.data.loggedIn : null;
+}
+
 async function probe(program: string, env: Readonly<Record<string, string>>): Promise<Probe> {
   const { code, stdout, stderr } = await exec(program, ['--version'], { env, timeout: 20_000 });
   const version = /\d+\.\d+\.\d+/.exec(stdout)?.[0] ?? null;
-  if (code === 0 && version !== null) return { usable: true, version, fix: null };
+  if (code === 0 && version !== null) {
+    if ((await loggedIn(program, env)) !== false) return { usable: true, version, fix: null };
+    const fix = 'Log in by running `claude` once, or set ANTHROPIC_API_KEY where the MAOS server is started.';
+    return { usable: false, version, fix: `It is not logged in. ${fix}` };
+  }
   const install = 'Install Claude Code (npm install -g @anthropic-ai/claude-code) and log in by running `claude` once.';
   return {
     usable: false,
@@ -122,7 +136,7 @@ export function claude(program = 'claude'): Runtime {
         firstInput: userMessage(prompt),
       };
     },
-    reader: () => new ClaudeReader(),
+    reader: (earlier) => new ClaudeReader(earlier ?? undefined),
     message: userMessage,
     interrupt: () =>
       `${JSON.stringify({ type: 'control_request', request_id: `interrupt_${Date.now()}`, request: { subtype: 'interrupt' } })}\n`,

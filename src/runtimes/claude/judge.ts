@@ -8,14 +8,18 @@ function text(result: ClaudeResult): string {
   return result.result ?? result.errors?.join('; ') ?? result.subtype;
 }
 
+/** What a person has to do before any attempt can help. */
+export function refusedKey(message: string): Failure {
+  const key = 'Set a valid ANTHROPIC_API_KEY where the MAOS server is started, or log in by running `claude` once';
+  return failed(
+    'auth',
+    `Claude is not logged in, or its key was refused: ${message}. ${key}; then maos resume.`,
+    false,
+  );
+}
+
 function apiFailure(status: number, message: string, limitedUntil: number | null): Failure {
-  if (status === 401 || status === 403) {
-    return failed(
-      'auth',
-      `Claude is not logged in, or the key was refused: ${message}. Log in with \`claude\`, then retry.`,
-      false,
-    );
-  }
+  if (status === 401 || status === 403) return refusedKey(message);
   if (status === 429) return failed('rate_limited', message, true, limitedUntil);
   // Other requests that the API calls wrong stay wrong when they are sent again.
   return failed('model_error', message, status >= 500 || status === 408);
@@ -38,7 +42,6 @@ export function resultFailure(result: ClaudeResult, limitedUntil: number | null)
   }
   if (/usage limit|limit reached|hit your .*limit/i.test(message))
     return failed('rate_limited', message, true, limitedUntil);
-  if (/invalid api key|please run \/login|not logged in|authentication/i.test(message))
-    return failed('auth', message, false);
+  if (/invalid api key|please run \/login|not logged in|authentication/i.test(message)) return refusedKey(message);
   return failed('model_error', message, true);
 }

@@ -17,6 +17,7 @@ const apiRetry = z.object({
   attempt: z.number(),
   max_retries: z.number(),
   error: z.string().nullish(),
+  error_status: z.number().nullish(),
 });
 
 const backgroundTasks = z.object({
@@ -93,4 +94,5 @@ export const claudeLine = z.discriminatedUnion('type', [
 
 export type ClaudeLine = z.infer<typeof claudeLine>;
 export type ClaudeResult = z.infer<typeof result>;
+export type ClaudeRetry = z.infer<typeof apiRetry>;
 export type ClaudeAssistant = z.infer<typeof assistant>;

@@ -1,8 +1,8 @@
 import type { ExitStatus, Outcome, OutputReader, SessionEvent, Usage } from '../../agents/runtime.ts';
 import { exitFailure, failed, hang } from '../failure.ts';
 import { LineSplitter, parseJson } from '../lines.ts';
-import { resultFailure } from './judge.ts';
-import { claudeLine, type ClaudeAssistant, type ClaudeLine, type ClaudeResult } from './messages.ts';
+import { refusedKey, resultFailure } from './judge.ts';
+import { claudeLine, type ClaudeAssistant, type ClaudeLine, type ClaudeResult, type ClaudeRetry } from './messages.ts';
 
 const none: Usage = { inputTokens: 0, outputTokens: 0, cacheReadTokens: 0, cacheWriteTokens: 0, costUsd: null };
 
@@ -13,6 +13,21 @@ function add(a: Usage, b: Usage): Usage {
     cacheReadTokens: a.cacheReadTokens + b.cacheReadTokens,
     cacheWriteTokens: a.cacheWriteTokens + b.cacheWriteTokens,
     costUsd: a.costUsd ?? b.costUsd,
+  };
+}
+
+/** The part of the conversation's totals that is this session's: what was seen of it at least. */
+function sessionUsage(whole: Usage, seen: Usage, earlier: Usage): Usage {
+  const names = ['inputTokens', 'outputTokens', 'cacheReadTokens', 'cacheWriteTokens'] as const;
+  const contains = names.every((name) => whole[name] >= earlier[name] + seen[name]);
+  const before = contains && (whole.costUsd ?? 0) >= (earlier.costUsd ?? 0) ? earlier : none;
+  const own = (name: (typeof names)[number]): number => Math.max(seen[name], whole[name] - before[name]);
+  return {
+    inputTokens: own('inputTokens'),
+    outputTokens: own('outputTokens'),
+    cacheReadTokens: own('cacheReadTokens'),
+    cacheWriteTokens: own('cacheWriteTokens'),
+    costUsd: whole.costUsd === null ? null : whole.costUsd - (before.costUsd ?? 0),
   };
 }
 
@@ -27,10 +42,14 @@ function summarise(input: Readonly<Record<string, unknown>>): string {
  *
  * R1. Tokens are counted per model message while the agent works, so that a killed run is not free; its price is known
  *     only when a turn ends, and then the program's own totals, which include subagents, replace the count.
- * R2. Success needs a good `result` line, exit code 0, no process left and no background task left.
+ * R2. These totals are of the whole conversation: Claude saves them when it ends and begins there when it is resumed. What
+ *     earlier sessions have used is taken off, unless the totals are too small to contain it.
+ * R3. Success needs a good `result` line, exit code 0, no process left and no background task left.
+ * R4. A key that was refused twice is refused for good: the turn counts as ended, although Claude would go on trying for minutes.
  */
 export class ClaudeReader implements OutputReader {
   readonly #lines = new LineSplitter();
+  readonly #earlier: Usage;
   /** Usage by message id since the last result: a message with several blocks comes in several lines. */
   readonly #counted = new Map<string, Usage>();
   #total = none;
@@ -39,6 +58,11 @@ export class ClaudeReader implements OutputReader {
   #backgroundTasks = 0;
   #limitedUntil: number | null = null;
   #malformed = 0;
+  #refusedKey: string | undefined;
+
+  constructor(earlier: Usage = none) {
+    this.#earlier = earlier;
+  }
 
   push(chunk: Buffer): SessionEvent[] {
     return this.#lines.push(chunk).flatMap((line) => this.#line(line));
@@ -51,6 +75,7 @@ export class ClaudeReader implements OutputReader {
     const failure = result === undefined ? null : resultFailure(result, this.#limitedUntil);
     if (failure !== null) return failure;
     const bad = exitFailure(exit, stderrTail);
+    if (result === undefined && this.#refusedKey !== undefined) return refusedKey(this.#refusedKey);
     if (result === undefined) return bad ?? this.#noResult();
     if (exit.kind === 'signalled') return hang();
     if (bad !== null) return bad;
@@ -106,20 +131,24 @@ export class ClaudeReader implements OutputReader {
         return [{ kind: 'started', providerSession: line.session_id, model: line.model ?? null }];
       }
       case 'api_retry':
-        return [
-          {
-            kind: 'waiting',
-            for: `the model: ${line.error ?? 'error'}, attempt ${line.attempt} of ${line.max_retries}`,
-          },
-        ];
+        return this.#retried(line);
       case 'background_tasks_changed':
         this.#backgroundTasks = line.tasks.length;
         return [];
     }
   }
 
+  #retried({ error, error_status: status, attempt, max_retries: most }: ClaudeRetry): SessionEvent[] {
+    if (this.#refusedKey !== undefined) return [];
+    const waiting = { kind: 'waiting', for: `the model: ${error ?? 'error'}, attempt ${attempt} of ${most}` } as const;
+    if (status !== 401 || attempt < 3) return [waiting];
+    this.#refusedKey = error ?? 'authentication_failed';
+    return [waiting, { kind: 'turn_ended', result: this.#refusedKey, failed: true, structured: null }];
+  }
+
   #assistant({ message, parent_tool_use_id: parent }: ClaudeAssistant): SessionEvent[] {
     const events: SessionEvent[] = [];
+    this.#refusedKey = undefined;
     for (const part of message.content) {
       if (part.type === 'text' && !parent) events.push({ kind: 'output', text: part.text });
       if (part.type === 'tool_use') events.push({ kind: 'tool', name: part.name, summary: summarise(part.input) });
@@ -139,7 +168,6 @@ export class ClaudeReader implements OutputReader {
 
   #turnEnded(result: ClaudeResult): SessionEvent[] {
     this.#result = result;
-    this.#counted.clear();
     const models = Object.values(result.modelUsage ?? {}).map((model) => ({
       inputTokens: model.inputTokens,
       outputTokens: model.outputTokens,
@@ -147,7 +175,9 @@ export class ClaudeReader implements OutputReader {
       cacheWriteTokens: model.cacheCreationInputTokens,
       costUsd: null,
     }));
-    this.#total = { ...models.reduce(add, none), costUsd: result.total_cost_usd };
+    const seen = [...this.#counted.values()].reduce(add, this.#total);
+    this.#total = sessionUsage({ ...models.reduce(add, none), costUsd: result.total_cost_usd }, seen, this.#earlier);
+    this.#counted.clear();
     const failure = resultFailure(result, this.#limitedUntil);
     const limited: SessionEvent[] =
       failure?.reason === 'rate_limited' ? [{ kind: 'rate_limited', until: failure.retryAt }] : [];
@@ -159,6 +189,7 @@ export class ClaudeReader implements OutputReader {
         result: failure?.message ?? result.result ?? '',
         failed: failure !== null,
         structured: result.structured_output,
+        ...(failure?.reason === 'interrupted' ? { interrupted: true } : {}),
       },
     ];
   }

@@ -42,7 +42,8 @@ export type CommitResult =
  */
 export async function commitAll(git: Git, request: CommitRequest): Promise<CommitResult> {
   const { worktree, base } = request;
-  if (await isUntouched(git, request)) return { kind: 'result', commit: null, committed: false, changes: noChanges, embedded: [] };
+  if (await isUntouched(git, request))
+    return { kind: 'result', commit: null, committed: false, changes: noChanges, embedded: [] };
   const departed = await departure(git, request);
   if (departed !== null) return departed;
   await add(git, worktree);
@@ -76,7 +77,10 @@ export async function isMerging(worktree: string): Promise<boolean> {
 
 async function departure(git: Git, request: CommitRequest): Promise<Departure | null> {
   const { worktree, branch, base } = request;
-  const symbolic = await git.attempt(worktree, ['symbolic-ref', '--quiet', 'HEAD']);
+  const question = ['symbolic-ref', '--quiet', 'HEAD'];
+  const symbolic = await git.attempt(worktree, question);
+  // 1: HEAD is detached. Anything else is no deed of the agent: its repository was moved, or git could not look.
+  if (symbolic.code > 1) throw gitFailure(question, symbolic);
   const actual = symbolic.code === 0 ? symbolic.stdout.trim().replace(/^refs\/heads\//, '') : null;
   if (actual !== branch) return { kind: 'branch_switched', expected: branch, actual };
   const head = await resolveCommit(git, worktree, 'HEAD');

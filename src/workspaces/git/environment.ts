@@ -7,7 +7,7 @@ export interface PortRange {
 }
 
 /** Where blocks are taken from: below 32768, where operating systems begin to hand out ports of their own. */
-export const portSpace = { first: 20_000, last: 32_767, size: 10 } as const;
+const portSpace = { first: 20_000, last: 32_767, size: 10 } as const;
 
 /** The lowest free block of ports. Pure: it knows what MAOS has given out, not what other programs listen on. */
 export function allocatePorts(

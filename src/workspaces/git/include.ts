@@ -10,7 +10,7 @@ export interface Included {
 }
 
 /** The file in the root of the user's checkout that names, in gitignore syntax, what a worktree needs besides the commit. */
-export const includeFile = '.worktreeinclude';
+const includeFile = '.worktreeinclude';
 
 /**
  * Copies the files that `.worktreeinclude` names (`.env`, caches, dependencies) into a worktree. Only files that git

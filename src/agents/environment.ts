@@ -3,7 +3,7 @@ import { sessionName } from './model.ts';
 import type { Assignment } from './roster.ts';
 
 /** What every program needs to find its tools, its home and its language. Keys and tokens are not among them. */
-const basics = ['PATH', 'HOME', 'USER', 'LOGNAME', 'SHELL', 'LANG', 'LC_ALL', 'TZ', 'TERM', 'TMPDIR'] as const;
+export const basics = ['PATH', 'HOME', 'USER', 'LOGNAME', 'SHELL', 'LANG', 'LC_ALL', 'TZ', 'TERM', 'TMPDIR'] as const;
 
 /**
  * The whole environment of an agent: the basics, what its runtime's list names, then the agent's own and the session's.

@@ -169,7 +169,7 @@ export class Monitor {
     if (end <= offset) this.#reported = this.#sight;
     if (events.some((event) => event.kind === 'usage' || event.kind === 'turn_ended')) this.#keepBudget();
     if (this.#sight.turn === 'ended') this.#expectExit();
-    else this.#grace?.();
+    else this.#goesOn();
     this.#observe(this.#sight.providerSession !== this.#reported.providerSession);
   }
 
@@ -178,10 +178,15 @@ export class Monitor {
     const { exitGraceMs } = this.#options.runtime;
     if (!this.#inputClosed) this.process.closeInput();
     this.#inputClosed = true;
-    this.#grace?.();
-    this.#grace = this.#options.clock.after(exitGraceMs, () => {
+    this.#grace ??= this.#options.clock.after(exitGraceMs, () => {
       this.stop({ reason: 'hang', message: `It did not end within ${exitGraceMs} ms after its result.` }, stopGraceMs);
     });
+  }
+
+  /** A message that came before the end of its input began another turn. */
+  #goesOn(): void {
+    this.#grace?.();
+    this.#grace = undefined;
   }
 
   #keepBudget(): void {

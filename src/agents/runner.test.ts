@@ -320,8 +320,8 @@ describe('a server that stops and comes back', () => {
     const first = await server().open();
     const agent = await first.fake('- tool: last\n- linger: true\n- result: ok\n');
     await first.until(({ type, data }) => type === 'session.observed' && part(data, 'action') !== null);
-    expect(await first.output(agent)).toContain('turn_ended');
-    expect((await first.session(agent)).offset).toBe((await first.output(agent)).length);
+    await first.prints(agent, 'turn_ended');
+    expect((await first.session(agent)).offset).toBeGreaterThan(0);
     await first.close();
     expect(await (await server().open()).ended(agent)).toMatchObject({ outcome: { reason: 'hang' } });
   });

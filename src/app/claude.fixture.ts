@@ -72,6 +72,7 @@ export class ScriptedModel {
   readonly #model = new LLMock({ port: 0 });
   readonly #door: Server;
   readonly #scenes: Scene[] = [];
+  readonly #requests: string[] = [];
   /** Asked with the text of every request; what it answers is sent in place of the model's answer. */
   gate: (body: string) => Refusal | null | Promise<Refusal | null> = () => null;
 
@@ -95,7 +96,7 @@ export class ScriptedModel {
 
   /** The conversations that the model was sent, as text, oldest first. */
   requests(): string[] {
-    return this.#model.getRequests().map(({ body }) => JSON.stringify(body));
+    return [...this.#requests];
   }
 
   async start(): Promise<void> {
@@ -112,16 +113,20 @@ export class ScriptedModel {
   async #pass(incoming: IncomingMessage, outgoing: ServerResponse): Promise<void> {
     const chunks: Buffer[] = [];
     for await (const chunk of incoming) chunks.push(Buffer.from(chunk));
-    const body = Buffer.concat(chunks);
-    const refusal = await this.gate(body.toString('utf8'));
+    const text = Buffer.concat(chunks).toString('utf8');
+    // What a user says while Claude works comes as a message of the system, which the scripted model would not hear.
+    const body = Buffer.from(text.replaceAll('{"role":"system"', '{"role":"user"'));
+    const refusal = await this.gate(text);
     if (refusal !== null) {
       const { status, type, message, headers } = refusal;
       outgoing.writeHead(status, { 'content-type': 'application/json', ...headers });
       outgoing.end(JSON.stringify({ type: 'error', error: { type, message } }));
       return;
     }
+    this.#requests.push(text);
     const { hostname, port } = new URL(this.#model.url);
-    const { method, headers, url } = incoming;
+    const { method, url } = incoming;
+    const headers = { ...incoming.headers, 'content-length': String(body.length) };
     const onward = request({ hostname, port, path: url, method, headers }, (back) => {
       outgoing.writeHead(back.statusCode ?? 500, back.headers);
       back.pipe(outgoing);

@@ -4,10 +4,9 @@ import * as z from 'zod';
 import { invalid } from '../kernel/error.ts';
 import { type Environment, homeFolder } from './places.ts';
 
-const fileSchema = z.strictObject({
-  port: z.int().min(0).max(65_535).optional(),
-  limit: z.int().min(1).max(10_000).optional(),
-});
+const port = z.int().min(0).max(65_535);
+const limit = z.int().min(1).max(10_000);
+const fileSchema = z.strictObject({ port: port.optional(), limit: limit.optional() });
 
 /** All that a server is told: `config.json` in the home folder ← environment ← flags. */
 export interface Config {
@@ -19,12 +18,19 @@ export interface Config {
   readonly limit: number;
 }
 
-function numberFrom(env: Environment, name: string): number | undefined {
+function inRange(value: unknown, text: string, schema: z.ZodInt): number {
+  const parsed = schema.safeParse(value);
+  if (parsed.success) return parsed.data;
+  const { minValue, maxValue } = schema;
+  throw invalid(`${text}, not a whole number from ${minValue} to ${maxValue}.`, {
+    fix: 'Give such a number, or leave it out.',
+  });
+}
+
+function numberFrom(env: Environment, name: string, schema: z.ZodInt): number | undefined {
   const text = env[name];
   if (text === undefined || text === '') return undefined;
-  const value = Number(text);
-  if (Number.isInteger(value)) return value;
-  throw invalid(`${name} is "${text}", not a whole number.`, { fix: `Set ${name} to a number, or unset it.` });
+  return inRange(Number(text), `${name} is "${text}"`, schema);
 }
 
 /** Reads the configuration once. Refuses unknown fields and wrong values, naming the file. */
@@ -32,10 +38,11 @@ export function readConfig(env: Environment, flags: { readonly port?: number } =
   const home = homeFolder(env);
   const file = join(home, 'config.json');
   const stored = existsSync(file) ? parseFile(file) : {};
+  const flag = flags.port === undefined ? undefined : inRange(flags.port, `--port is ${flags.port}`, port);
   return {
     home,
-    port: flags.port ?? numberFrom(env, 'MAOS_PORT') ?? stored.port ?? 0,
-    limit: numberFrom(env, 'MAOS_LIMIT') ?? stored.limit ?? 50,
+    port: flag ?? numberFrom(env, 'MAOS_PORT', port) ?? stored.port ?? 0,
+    limit: numberFrom(env, 'MAOS_LIMIT', limit) ?? stored.limit ?? 50,
   };
 }
 
@@ -50,5 +57,5 @@ function parseFile(file: string): z.output<typeof fileSchema> {
   const parsed = fileSchema.safeParse(json);
   if (parsed.success) return parsed.data;
   const issues = parsed.error.issues.map((issue) => ({ path: issue.path.join('.'), message: issue.message }));
-  throw invalid(`${file}: ${issues.map((issue) => `${issue.path} ${issue.message}`).join('; ')}`, { fix, issues });
+  throw invalid(`${file} is not a configuration of MAOS.`, { fix, issues });
 }

@@ -9,6 +9,7 @@ import { Pipeline } from '../log/pipeline.ts';
 import { SqliteLog } from '../log/sqlite.ts';
 import { Views } from '../log/views.ts';
 import { allViews, pureHandlers } from './rooms.ts';
+import { settle } from './settle.ts';
 
 const capabilities: z.ZodType<Capabilities> = z.strictObject({
   prompt: z.boolean(),
@@ -47,6 +48,7 @@ function open(): void {
     const now = (): number => systemClock.now();
     const pipeline = new Pipeline({ log, views, handlers: pureHandlers(rooms), now, newId, ...slowDisk(slowDiskMs) });
     serveCore(parentPort, pipeline, log, rebuilt);
+    void settle();
   } catch (error) {
     refuseCore(parentPort, error);
   }

@@ -57,17 +57,24 @@ function worktrees(): string[] {
     .filter((line) => line.startsWith('worktree '));
 }
 
-it('run.create: the run is there as a whole or not at all, and one that is there is carried out', async () => {
+it('run.create: the run is there as a whole or not at all; repeated with its key it is there once, and carried out', async () => {
   const random = new Random(1);
-  for (let round = 0; round < 8; round += 1) {
+  const rounds = 8;
+  for (let round = 0; round < rounds; round += 1) {
     const live = await site.start();
-    const answer = create(live, row('echo a > a.txt', 'echo b > b.txt', 'test -f a.txt')).catch(() => undefined);
+    const wanted = { plan: row('echo a > a.txt', 'echo b > b.txt', 'test -f a.txt'), cwd: site.repository };
+    const answer = live.client.call(runOps.create, wanted, { key: `round-${round}` }).catch(() => undefined);
     await delay(random.between(0, 60));
     await live.kill();
-    await answer;
+    const first = await answer;
+    const next = await site.start();
+    const again = await next.client.call(runOps.create, wanted, { key: `round-${round}` });
+    if (first !== undefined) expect(again.id).toBe(first.id);
+    await next.kill();
   }
   const live = await site.start();
   const { runs } = await live.call(runOps.list, {});
+  expect(runs).toHaveLength(rounds);
   for (const { name } of runs) {
     expect(await ended(live, name)).toMatchObject({ state: 'succeeded' });
     const { steps } = await live.call(runOps.get, { run: name });

@@ -1,7 +1,9 @@
 /** Writes the generated documents, or with --check tells which of them are out of date. */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { basics } from '../agents/environment.ts';
 import { referenceMarkdown } from '../cli/reference.ts';
 import { describeApi } from '../gateway/openapi.ts';
+import { runtimesDocument } from '../runtimes/document.ts';
 import { planJsonSchema } from '../workflows/plan-schema.ts';
 import { operations } from './operations.ts';
 import { version } from './version.ts';
@@ -14,6 +16,7 @@ const documents: Readonly<Record<string, string>> = {
   'docs/reference.md': referenceMarkdown(operations),
   'docs/openapi.json': json(describeApi(operations, version)),
   'docs/plan.schema.json': json(planJsonSchema()),
+  'docs/runtimes.md': runtimesDocument(readFileSync(new URL('docs/runtimes.md', root), 'utf8'), basics),
 };
 
 const stale: string[] = [];

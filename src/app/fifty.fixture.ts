@@ -3,13 +3,16 @@ import { Random } from './random.fixture.ts';
 
 interface PlanTask {
   readonly id: string;
-  readonly command: string;
+  readonly command?: string;
+  readonly prompt?: string;
+  readonly runtime?: string;
   readonly needs?: readonly string[];
   readonly checks?: readonly string[];
   readonly outputs?: readonly string[];
   readonly priority?: number;
   readonly retries?: object;
   readonly workspace?: string;
+  readonly forEach?: string;
   readonly onConflict?: { readonly command: string };
 }
 
@@ -17,8 +20,10 @@ interface PlanTask {
 export interface FiftyTasks {
   readonly plan: string;
   readonly ids: readonly string[];
-  /** How often the command of each task is to be started. A conflict's resolver counts for `left` or `right`. */
+  /** How often the command of each task is to be started, not counting who resolves a conflict. */
   readonly starts: ReadonlyMap<string, number>;
+  /** Whether who resolves a conflict writes a line of its own too. */
+  readonly resolverMarks: boolean;
   /** How many sessions there are in all. */
   readonly sessions: number;
   /** Files that the run's branch must hold in the end. */
@@ -43,22 +48,23 @@ export function fiftyTasks(seed: number, side: string): FiftyTasks {
   const write = (id: string): string => `mkdir -p out && echo ${id} > out/${id}.txt`;
   const add = (task: PlanTask): void => void tasks.push(task);
 
-  // Each waits for the other, so both start from the same commit and the second one to land has a conflict.
+  // Each waits for the other, so both start from the same commit and the second one to land has a conflict. It is resolved
+  // by a command after commands, by a command after agents, or by the agent that made it, as the seed says.
+  const resolver = seed % 3;
+  const both = { command: line(nap(20, 200), `printf 'left\\nright\\n' > shared.txt`) };
   for (const [id, other] of [
     ['left', 'right'],
     ['right', 'left'],
   ] as const) {
     const flag = (name: string): string => join(side, `../flag-${name}`);
+    const meet = `while [ ! -e ${flag(other)} ]; do sleep 0.02; done`;
+    const work = line(`touch ${flag(id)}`, meet, `echo ${id} > shared.txt`, write(id));
+    const script = JSON.stringify([{ conflicts: 'both' }, { run: work }, { result: 'done' }]);
     add({
       id,
       priority: 100,
-      command: line(
-        `touch ${flag(id)}`,
-        `while [ ! -e ${flag(other)} ]; do sleep 0.02; done`,
-        `echo ${id} > shared.txt`,
-        write(id),
-      ),
-      onConflict: { command: line(nap(20, 200), `printf 'left\\nright\\n' > shared.txt`) },
+      ...(resolver === 0 ? { command: work } : { runtime: 'fake', prompt: `\`\`\`json\n${script}\n\`\`\`` }),
+      ...(resolver === 2 ? {} : { onConflict: both }),
     });
   }
   add({
@@ -98,10 +104,28 @@ export function fiftyTasks(seed: number, side: string): FiftyTasks {
     checks: ['test -f out/count-4.txt'],
   });
   add({ id: 'told', needs: ['sum'], command: line(`test $\{{ tasks.sum.outputs.total }} = 10`, write('told')) });
+  // A list that is known only while the run goes on: three more tasks, and one that stands for them.
+  const items = ['x', 'y', 'z'];
+  add({
+    id: 'lister',
+    outputs: ['items'],
+    command: line(nap(20, 100), `echo 'items=${JSON.stringify(items)}' >> "$MAOS_OUTPUT"`, write('lister')),
+  });
+  add({
+    id: 'fan',
+    needs: ['lister'],
+    forEach: '${{ tasks.lister.outputs.items }}',
+    command: line(nap(20, 200), 'mkdir -p out', 'echo ${{ item }} > out/fan-${{ item }}.txt'),
+  });
+  add({
+    id: 'fanned',
+    needs: ['fan'],
+    command: line(...items.map((x) => `test -f out/fan-${x}.txt`), write('fanned')),
+  });
   for (const id of ['long-1', 'long-2'])
     add({ id, priority: 90, command: line(`sleep 1.${random.between(2, 8)}`, write(id)) });
   const spread: string[] = [];
-  while (tasks.length < 49) {
+  while (tasks.length < 46) {
     const id = `t-${spread.length + 1}`;
     const needs =
       random.next() < 0.25 ? [] : random.some([...spread.slice(-8), 'count-1', 'sum'], random.between(1, 3));
@@ -126,13 +150,14 @@ export function fiftyTasks(seed: number, side: string): FiftyTasks {
     command: line(...leaves.map((id) => `test -f out/${id}.txt`), 'ls out > gathered.txt'),
   });
 
-  const ids = tasks.map((task) => task.id);
-  const written = ids.filter((id) => id !== 'gather').map((id) => `out/${id}.txt`);
+  const commands = [...tasks.map((task) => task.id).filter((id) => id !== 'fan'), ...items.map((x) => `fan-${x}`)];
+  const written = commands.filter((id) => id !== 'gather').map((id) => `out/${id}.txt`);
   return {
     plan: JSON.stringify({ name: 'fifty', concurrency: 6, tasks }),
-    ids,
-    starts: new Map(ids.map((id) => [id, id === 'flaky' ? 2 : 1])),
-    sessions: ids.length + 2,
+    ids: [...commands, 'fan'],
+    starts: new Map([...commands.map((id): [string, number] => [id, id === 'flaky' ? 2 : 1]), ['fan', 0]]),
+    resolverMarks: resolver !== 2,
+    sessions: commands.length + 2,
     files: [...written, ...spread.map((id) => `own-${id}.txt`), 'gathered.txt', 'shared.txt'],
   };
 }

@@ -1,10 +1,10 @@
-import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { runCli } from '../cli/cli.ts';
 import type { ServerPort } from '../cli/connection.ts';
 import { systemClock } from '../kernel/clock.ts';
 import { connector, findServer } from './connect.ts';
 import { homeFolder, placesIn } from './places.ts';
+import { settle } from './settle.ts';
 import { version } from './version.ts';
 
 const environment = process.env;
@@ -15,15 +15,19 @@ const server: ServerPort = {
   program: [process.execPath, ...process.execArgv, fileURLToPath(new URL('../../bin/maos.js', import.meta.url))],
   running: () => findServer(home),
   serve: async ({ port, ready }) => {
-    const [{ startServer }, { readConfig }] = await Promise.all([import('./server.ts'), import('./config.ts')]);
+    const [{ startServer }, { readConfig }, { settle }] = await Promise.all([import('./server.ts'), import('./config.ts'), import('./settle.ts')]);
     const config = readConfig(environment, port === undefined ? {} : { port });
     const started = await startServer({ config, version, acts: true, listens: true, environment });
     const stopped = new Promise<void>((resolve) => {
       for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => resolve());
     });
-    if (started.url !== null) ready({ url: started.url, pid: process.pid });
-    await stopped;
-    await started.close();
+    try {
+      if (started.url !== null) ready({ url: started.url, pid: process.pid });
+      void settle();
+      await stopped;
+    } finally {
+      await started.close();
+    }
   },
   restore: async (snapshot) => {
     const { restoreSnapshot } = await import('../log/restore.ts');

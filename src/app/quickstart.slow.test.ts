@@ -3,7 +3,6 @@ import { cpSync, existsSync, readdirSync, readFileSync } from 'node:fs';
 import { once } from 'node:events';
 import { basename, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { agentEvents } from '../agents/contract.ts';
 import { type RunDetail, runDetail, runEvents } from '../workflows/contract.ts';
 import { placesIn } from './places.ts';
 import { Site } from './site.fixture.ts';
@@ -166,7 +165,7 @@ describe('the quickstart', () => {
     const line = /maos (rm quickstart-1 --token \S+)/.exec(refused.stderr)?.[1] ?? '';
     expect((await site.maos(line.split(' '))).code).toBe(0);
     expect(site.inSandbox('branch', '--list', 'maos/*')).toBe('');
-    expect(site.inSandbox('for-each-ref', '--format=%(objectname)', 'refs/maos/rescue')).toContain(tip);
+    expect(site.inSandbox('for-each-ref', '--contains', tip, 'refs/maos/rescue')).not.toBe('');
   });
 
   it('runs again in the same sandbox, before and after it was landed', async () => {
@@ -181,26 +180,25 @@ describe('the quickstart', () => {
 
 describe('the quickstart, when it is killed', () => {
   const moments = [
-    ['while agents work', agentEvents.started.type, 3],
-    ['when work has landed', runEvents.landed.type, 2],
-    ['in the middle of a conflict', runEvents.conflicted.type, 1],
+    ['while agents work', / working\n/g, 4],
+    ['when work has landed', / landed as /g, 2],
+    ['in the middle of a conflict', / resolving a conflict /g, 1],
   ] as const;
 
-  it.each(moments)('%s, goes on with maos resume', async (_when, type, count) => {
+  it.each(moments)('%s, goes on with maos resume', async (_when, line, count) => {
     const site = new Copy();
     try {
       const program = join(import.meta.dirname, '../../bin/maos.js');
       const child = spawn(process.execPath, [program, 'run', 'examples/quickstart/plan.yaml'], {
         cwd: site.root,
         env: site.environment,
-        stdio: 'ignore',
+        stdio: ['ignore', 'pipe', 'ignore'],
       });
       const gone = once(child, 'close');
-      const { database } = placesIn(site.home);
-      const seen = (): number =>
-        existsSync(database) ? site.records().filter((record) => record.type === type).length : 0;
-      const or = (): boolean => child.exitCode !== null;
-      await site.until(`${count} × ${type}`, seen, (found) => found >= count || or());
+      let said = '';
+      child.stdout.on('data', (chunk: Buffer) => (said += chunk.toString()));
+      const enough = (): boolean => (said.match(line) ?? []).length >= count || child.exitCode !== null;
+      await site.until(`${count} × ${line}`, enough, Boolean);
       child.kill('SIGKILL');
       await gone;
       const landed = site.records().filter((record) => record.type === runEvents.landed.type);

@@ -71,8 +71,17 @@ export class Registry {
 
   /** A typed `call` for one actor: what reactors, actions and the embedding program use. */
   as(actor: Actor, trace?: string): Call {
+    return this.#calls({ actor, ...(trace === undefined ? {} : { trace }) });
+  }
+
+  /** With a key, each call is repeatable by its place among those of its operation: an action that is repeated writes nothing twice. */
+  #calls({ key, ...options }: CallOptions): Call {
+    const counts = new Map<string, number>();
     return async <Op extends Operation>(operation: Op, input: InputOf<Op>): Promise<OutputOf<Op>> => {
-      const output = await this.call(operation.name, input, { actor, ...(trace === undefined ? {} : { trace }) });
+      const count = (counts.get(operation.name) ?? 0) + 1;
+      counts.set(operation.name, count);
+      const repeatable = key === undefined ? {} : { key: `${key}/${operation.name}/${count}` };
+      const output = await this.call(operation.name, input, { ...options, ...repeatable });
       // `call` has just parsed the output with this operation's schema.
       // oxlint-disable-next-line typescript/consistent-type-assertions
       return output as OutputOf<Op>;
@@ -86,7 +95,9 @@ export class Registry {
     // `query` and `action` paired these functions with the schema that has just parsed the input.
     // oxlint-disable-next-line typescript/consistent-type-assertions
     if (handler.kind === 'query') return handler.run(context, input as never);
-    const call = this.as(actor, options.trace);
+    // What destroys asks first what is still there, so it is repeatable without a key.
+    const { key, ...unkeyed } = options;
+    const call = this.#calls(key === undefined || handler.operation.effect !== 'write' ? unkeyed : { ...unkeyed, key });
     // oxlint-disable-next-line typescript/consistent-type-assertions
     return handler.run({ ...context, call, signal: options.signal ?? this.#never }, input as never);
   }

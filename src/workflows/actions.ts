@@ -7,13 +7,12 @@ import { runOps } from './contract.ts';
 import { expandPlan } from './expand.ts';
 import { criticalPath } from './graph.ts';
 import { objectivePlan } from './objective.ts';
-import { parsePlan } from './parse.ts';
 import { defaultConcurrency, type Plan } from './plan.ts';
 import { reportMarkdown } from './report.ts';
 import { findStep, getRun, getRunDetail, resolveRun } from './rows.ts';
 
 const create = action(runOps.create, async (ctx, input) => {
-  const plan = readPlan(input);
+  const plan = await readPlan(input);
   const tasks = expandPlan(plan, input.inputs);
   const project = await findProject(ctx, plan, input.cwd, input.file);
   const head = await ctx.call(workspaceOps.inspect, { project: project.id, revision: plan.base ?? 'HEAD' });
@@ -39,20 +38,26 @@ const create = action(runOps.create, async (ctx, input) => {
   return ctx.call(runOps.get, { run });
 });
 
-function readPlan(input: {
+async function readPlan(input: {
   plan?: string | undefined;
   objective?: string | undefined;
   file?: string | undefined;
   runtime?: string | undefined;
-}): Plan {
+}): Promise<Plan> {
   const { plan, objective, runtime } = input;
   if (plan !== undefined && objective === undefined)
-    return parsePlan(plan, { file: basename(input.file ?? 'plan.yaml') });
+    return parse(plan, input.file);
   if (objective !== undefined && plan === undefined)
     return objectivePlan(objective, runtime === undefined ? {} : { runtime });
   throw invalid('Give either a plan or an objective.', {
     fix: 'maos run plan.yaml, or maos run "what is to be done".',
   });
+}
+
+/** The YAML parser is loaded with the first plan. */
+async function parse(plan: string, file: string | undefined): Promise<Plan> {
+  const { parsePlan } = await import('./parse.ts');
+  return parsePlan(plan, { file: basename(file ?? 'plan.yaml') });
 }
 
 async function findProject(ctx: ActionContext, plan: Plan, cwd: string, file: string | undefined): Promise<Project> {
@@ -64,8 +69,8 @@ async function findProject(ctx: ActionContext, plan: Plan, cwd: string, file: st
   return ctx.call(projectOps.make, { template: resolve(from, repository.template), path });
 }
 
-const check = query(runOps.check, (_ctx, input) => {
-  const plan = parsePlan(input.plan, { file: basename(input.file ?? 'plan.yaml') });
+const check = action(runOps.check, async (_ctx, input) => {
+  const plan = await parse(input.plan, input.file);
   const tasks = expandPlan(plan, input.inputs);
   return {
     name: plan.name,

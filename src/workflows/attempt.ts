@@ -9,7 +9,7 @@ import { type Run, runOps } from './contract.ts';
 import { dynamicItems, expandDynamic } from './fan.ts';
 import { fillTask, type FilledTask } from './fill.ts';
 import { parseOutputs, type TaskResult } from './outputs.ts';
-import { brokenOff, conflictPrompt, notAccepted, taskPrompt } from './prompt.ts';
+import { brokenOff, conflictPrompt, notAccepted, raiseBudget, taskPrompt } from './prompt.ts';
 import { findStep, getRun, overBudget, type StepState, stepsOf } from './rows.ts';
 import { conflictSides } from './sides.ts';
 
@@ -253,7 +253,9 @@ export class Attempt {
     if (reason === 'no_conversation' && resumed) return resolving === null ? this.#work(true) : this.#resolve(true);
     const stopped = reason === 'killed' && overBudget(this.#tools.reader, this.#run.id) !== null;
     const feedback = planned.prompt === null ? null : brokenOff(message, resolving === null ? [] : files);
-    return this.fail({ class: stopped ? 'budget' : reason, message, retry, retryAt, feedback });
+    const money = stopped || (reason === 'budget' && this.#run.budget.usd !== null);
+    const told = money ? `${message.replace(/\.?$/, '.')} ${raiseBudget(this.#run.name)}` : message;
+    return this.fail({ class: stopped ? 'budget' : reason, message: told, retry, retryAt, feedback });
   }
 
   /** Makes a commit of what is in the worktree: the result, if nothing is wrong with it. */

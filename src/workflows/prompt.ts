@@ -1,6 +1,11 @@
 import type { Workspace } from '../workspaces/contract.ts';
 import type { Run, Step } from './contract.ts';
 
+/** What a person can do when a run has used up its budget. */
+export function raiseBudget(run: string): string {
+  return `Raise the budget in the plan and run that with --continues ${run}: what is done stays done.`;
+}
+
 /** What the next attempt is told when a result was not accepted. */
 export function notAccepted(message: string): string {
   return `Your last attempt was not accepted:\n${message}\nSet this right.`;
@@ -63,6 +68,7 @@ export function conflictPrompt(about: {
     `The merge is in your worktree now; these files hold conflict markers with both sides and their common ancestor: ${files.join(', ')}.`,
     'Resolve every conflict so that both intentions are kept, and remove all markers. You need not commit.',
     ...(sides === '' ? [] : ['', sides]),
-    ...(prompt === null ? [] : ['', 'For reference, your task was:', prompt]),
+    // Quoted, so that it is not taken for what is to be done now.
+    ...(prompt === null ? [] : ['', 'For reference, your task was:', prompt.replaceAll(/^/gm, '> ')]),
   ].join('\n');
 }

@@ -46,7 +46,7 @@ function row(step: Step): string {
     ...(step.state === 'done' || step.reason === null ? [] : [step.reason]),
   ];
   const cells = [step.id, step.title, step.runtime, state, took(step), change(step), proof(step), notes.join('; ')];
-  return `| ${cells.map(cell).join(' | ')} |`;
+  return `| ${cells.map((text) => cell(text)).join(' | ')} |`;
 }
 
 function money(run: RunDetail): string {

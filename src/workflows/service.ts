@@ -5,6 +5,7 @@ import type { ParsedOf } from '../kernel/operation.ts';
 import { taskOps } from '../tasks/contract.ts';
 import { runEvents, runOps } from './contract.ts';
 import { planKeys } from './key.ts';
+import { raiseBudget } from './prompt.ts';
 import type { PlannedTask } from './planned.ts';
 import {
   finishedWithKey,
@@ -202,8 +203,7 @@ function apply(ctx: CommandContext, task: string, attempt: number, move: Move): 
 }
 
 function budgetReason(ctx: CommandContext, run: string, over: string): string {
-  const fix = `Raise it in the plan and run that with --continues ${getRun(ctx.db, run).name}: what is done stays done`;
-  return `Budget: ${over}. ${fix}.`;
+  return `Budget: ${over}. ${raiseBudget(getRun(ctx.db, run).name)}`;
 }
 
 /** Gives the step's agent its next session; the first time, the agent joins the roster. */

@@ -63,7 +63,7 @@ async function landOnce(
   const { git } = options;
   const head = await resolveCommit(git, repository, `refs/heads/${queued.branch}`);
   if (head === null) return { kind: 'withdrawn', reason: `The branch ${queued.branch} is gone.` };
-  const message = `Merge ${queued.title}\n\nMAOS-Task: ${queued.task}\n`;
+  const message = `Merge ${queued.title}\n\nMAOS-Merge: ${queued.id}\n`;
   const merged = await mergeCommit(git, { repository, ours: head, theirs: queued.commit, message });
   if (merged.kind === 'conflict')
     return { kind: 'conflicted', files: merged.files.map((file) => file.path), onto: head };

@@ -55,9 +55,9 @@ function saved(session: string, text: string): boolean {
 }
 
 const usage = { input_tokens: 1000, output_tokens: 200 };
-const busy = { allowedTools: ['Bash(tail:*)'] };
+const busy = { allowedTools: ['Bash'] };
 const waiting = {
-  toolCalls: [{ name: 'Bash', arguments: { command: 'tail -f /dev/null', description: 'Wait' } }],
+  toolCalls: [{ name: 'Bash', arguments: { command: 'while :; do sleep 0.2; done', description: 'Wait' } }],
   usage,
 };
 

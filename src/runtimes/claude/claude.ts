@@ -9,7 +9,7 @@ import { ClaudeReader } from './reader.ts';
  * What a plan may say about Claude's permissions. Nobody sits in front of a headless agent, so what is not allowed here is
  * denied, never asked. By default it may read everything and change files below its workspace; commands (Bash) need `allowedTools`.
  */
-const claudeOptions = z.strictObject({
+export const claudeOptions = z.strictObject({
   permissionMode: z
     .enum(['acceptEdits', 'auto', 'bypassPermissions', 'dontAsk', 'manual', 'plan'])
     .default('acceptEdits')

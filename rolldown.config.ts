@@ -12,7 +12,10 @@ const ascii: Plugin = {
   generateBundle(_options, bundle) {
     for (const chunk of Object.values(bundle)) {
       if (chunk.type !== 'chunk') continue;
-      chunk.code = chunk.code.replaceAll(/[^\0-\x7f]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`);
+      chunk.code = chunk.code.replaceAll(
+        /[^\0-\x7f]/g,
+        (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`,
+      );
     }
   },
 };
@@ -25,11 +28,17 @@ const licences: Plugin = {
     const names = modules.flatMap((id) => /node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(id)?.[1] ?? []);
     const texts = [...new Set(names)].toSorted().map((name) => {
       const folder = join('node_modules', name);
-      const file = ['LICENSE', 'LICENSE.md', 'license'].map((one) => join(folder, one)).find((path) => existsSync(path));
+      const file = ['LICENSE', 'LICENSE.md', 'license']
+        .map((one) => join(folder, one))
+        .find((path) => existsSync(path));
       if (file === undefined) throw new Error(`${name} is inside the bundle and has no licence file.`);
       return `${name}\n\n${readFileSync(file, 'utf8').trim()}\n`;
     });
-    this.emitFile({ type: 'asset', fileName: 'THIRD-PARTY-LICENCES.txt', source: texts.join(`\n${'-'.repeat(80)}\n\n`) });
+    this.emitFile({
+      type: 'asset',
+      fileName: 'THIRD-PARTY-LICENCES.txt',
+      source: texts.join(`\n${'-'.repeat(80)}\n\n`),
+    });
   },
 };
 
@@ -46,7 +55,13 @@ export default defineConfig({
   output: {
     dir: 'dist/app',
     format: 'esm',
-    minify: { compress: true, mangle: true, codegen: true },
+    // Line breaks stay: a stack trace then shows a line, not the file.
+    minify: {
+      compress: true,
+      mangle: { keepNames: { function: false, class: true } },
+      codegen: { removeWhitespace: false },
+    },
+    comments: false,
     entryFileNames: '[name].js',
     chunkFileNames: '[name].js',
   },

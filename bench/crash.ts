@@ -1,4 +1,4 @@
-/** Kills the server again and again while it carries out a plan of fifty tasks: `npm run crash -- --seeds 200 [--from 1] [--kills 40] [--keep]`. */
+/** Kills the server again and again while it carries out a plan of fifty tasks: `npm run crash -- --seeds 200 [--from 1] [--kills 40] [--keep] [--harsh]`. */
 import { parseArgs } from 'node:util';
 import { crashRun } from '../src/app/crash-run.fixture.ts';
 
@@ -8,6 +8,7 @@ const { values } = parseArgs({
     from: { type: 'string', default: '1' },
     kills: { type: 'string', default: '40' },
     keep: { type: 'boolean', default: false },
+    harsh: { type: 'boolean', default: false },
   },
 });
 const [seeds, from, kills] = [Number(values.seeds), Number(values.from), Number(values.kills)];
@@ -16,7 +17,7 @@ const bad: number[] = [];
 let [total, adopted] = [0, 0];
 for (let seed = from; seed < from + seeds; seed += 1) {
   try {
-    const result = await crashRun(seed, { kills, keep: values.keep });
+    const result = await crashRun(seed, { kills, keep: values.keep, harsh: values.harsh });
     total += result.kills;
     adopted += result.adopted;
     const { problems, failures, kept } = result;

@@ -1,153 +1,139 @@
 import { execFileSync } from 'node:child_process';
-import { createServer, request, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import { mkdirSync, symlinkSync } from 'node:fs';
+import { existsSync, globSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { LLMock, type ChatCompletionRequest, type FixtureResponse } from '@copilotkit/aimock';
-import { Site, type SiteOptions } from './site.fixture.ts';
+import { type Agent, agentOps, type Session } from '../agents/contract.ts';
+import { type RunDetail, runOps, type Step } from '../workflows/contract.ts';
+import { ScriptedModel } from './scripted-model.fixture.ts';
+import { type LiveServer, Site } from './site.fixture.ts';
 
 /** The real program: MAOS_TEST_CLAUDE, or `claude` on the PATH; null when there is none. */
-export function findClaude(): string | null {
+function findClaude(): string | null {
   const named = process.env['MAOS_TEST_CLAUDE'];
   if (named !== undefined && named !== '') return named;
   try {
     return execFileSync('/bin/sh', ['-c', 'command -v claude'], { encoding: 'utf8' }).trim();
   } catch {
+    process.stderr.write(
+      '\nSKIPPED: the tests of MAOS with Claude Code need it. Install it (npm install -g @anthropic-ai/claude-code), ' +
+        'or name its executable in MAOS_TEST_CLAUDE. They use no key and no network.\n\n',
+    );
     return null;
   }
 }
 
-/** What the model does next: use a tool, or say something and end its turn. */
-type Step = { readonly tool: string; readonly input: object } | { readonly say: string };
+/** Without it these tests are skipped, loudly. */
+export const program = findClaude();
 
-/** A conversation in which someone says `when` goes on with these steps, one for each answer. */
-export interface Scene {
-  readonly when: string;
-  readonly steps: readonly Step[];
-}
+/** In a plan: an agent that may run wait.sh, which runs until `go`, and no other program. */
+export const mayWait = `agents: { waiter: { options: { allowedTools: ['Bash(sh wait.sh)'] } } }`;
 
-export const write = (file: string, content: string): Step => ({
-  tool: 'Write',
-  input: { file_path: file, content },
-});
-export const read = (file: string): Step => ({ tool: 'Read', input: { file_path: file } });
-export const shell = (command: string): Step => ({ tool: 'Bash', input: { command, description: 'Run it' } });
-export const say = (text: string): Step => ({ say: text });
-
-/** An answer of the API itself in place of the model's. */
-export interface Refusal {
-  readonly status: number;
-  readonly type: string;
-  readonly message: string;
-  readonly headers?: Readonly<Record<string, string>>;
-}
-
-const used = { input_tokens: 1000, output_tokens: 200 };
-
-/** Which scene was spoken of last, and how many of its steps were carried out. */
-function position(
-  scenes: readonly Scene[],
-  { messages }: ChatCompletionRequest,
-): { scene: Scene; done: number } | null {
-  const heard = messages.map(({ role, content }) => (role === 'user' ? JSON.stringify(content) : ''));
-  const at = scenes.map(({ when }) => heard.findLastIndex((text) => text.includes(when)));
-  const last = Math.max(...at);
-  const scene = scenes[at.indexOf(last)];
-  if (scene === undefined || last < 0) return null;
-  return { scene, done: messages.slice(last).filter(({ role }) => role === 'tool').length };
-}
-
-function answer(scenes: readonly Scene[], asked: ChatCompletionRequest): FixtureResponse {
-  const found = position(scenes, asked);
-  const step = found?.scene.steps[found.done] ?? say(found === null ? 'I do not know.' : 'Nothing is left to do.');
-  if ('say' in step) return { content: step.say, usage: used };
-  return {
-    content: 'I am at it.',
-    toolCalls: [{ name: step.tool, arguments: JSON.stringify(step.input) }],
-    usage: used,
-  };
-}
-
-/** For tests: a model on loopback that follows a script, behind a door that can hold requests back or refuse them. */
-export class ScriptedModel {
-  readonly #model = new LLMock({ port: 0 });
-  readonly #door: Server;
-  readonly #scenes: Scene[] = [];
-  readonly #requests: string[] = [];
-  /** Asked with the text of every request; what it answers is sent in place of the model's answer. */
-  gate: (body: string) => Refusal | null | Promise<Refusal | null> = () => null;
-
-  constructor() {
-    this.#model.on({}, (asked) => answer(this.#scenes, asked));
-    this.#door = createServer((incoming, outgoing) => {
-      this.#pass(incoming, outgoing).catch(() => outgoing.destroy());
-    });
-  }
-
-  /** Where two scenes are spoken of in the same message, the one that was added first is played. */
-  add(...scenes: readonly Scene[]): void {
-    this.#scenes.push(...scenes);
-  }
-
-  get url(): string {
-    const address = this.#door.address();
-    if (address === null || typeof address === 'string') throw new Error('The model was not started.');
-    return `http://127.0.0.1:${address.port}`;
-  }
-
-  /** The conversations that the model was sent, as text, oldest first. */
-  requests(): string[] {
-    return [...this.#requests];
-  }
-
-  async start(): Promise<void> {
-    await this.#model.start();
-    await new Promise<void>((resolve) => this.#door.listen(0, '127.0.0.1', () => resolve()));
-  }
-
-  async stop(): Promise<void> {
-    this.#door.closeAllConnections();
-    await new Promise<void>((resolve) => this.#door.close(() => resolve()));
-    await this.#model.stop();
-  }
-
-  async #pass(incoming: IncomingMessage, outgoing: ServerResponse): Promise<void> {
-    const chunks: Buffer[] = [];
-    for await (const chunk of incoming) chunks.push(Buffer.from(chunk));
-    const text = Buffer.concat(chunks).toString('utf8');
-    // What a user says while Claude works comes as a message of the system, which the scripted model would not hear.
-    const body = Buffer.from(text.replaceAll('{"role":"system"', '{"role":"user"'));
-    const refusal = await this.gate(text);
-    if (refusal !== null) {
-      const { status, type, message, headers } = refusal;
-      outgoing.writeHead(status, { 'content-type': 'application/json', ...headers });
-      outgoing.end(JSON.stringify({ type: 'error', error: { type, message } }));
-      return;
-    }
-    this.#requests.push(text);
-    const { hostname, port } = new URL(this.#model.url);
-    const { method, url } = incoming;
-    const headers = { ...incoming.headers, 'content-length': String(body.length) };
-    const onward = request({ hostname, port, path: url, method, headers }, (back) => {
-      outgoing.writeHead(back.statusCode ?? 500, back.headers);
-      back.pipe(outgoing);
-    });
-    onward.on('error', () => outgoing.destroy());
-    onward.end(body);
-  }
+export function stepOf(run: RunDetail, id: string): Step {
+  const step = run.steps.find((one) => one.id === id);
+  if (step === undefined) throw new Error(`There is no task ${id}.`);
+  return step;
 }
 
 /** A machine in small on which Claude Code is installed: no login, a key that is none, and a model on loopback. */
 export class ClaudeSite extends Site {
-  constructor(program: string, model: ScriptedModel, options: SiteOptions = {}) {
-    super(options);
+  readonly model: ScriptedModel;
+  #server: LiveServer | undefined;
+
+  constructor(model: ScriptedModel) {
+    super({ files: { 'line.txt': 'base\n' } });
+    this.model = model;
     const programs = join(this.root, 'programs');
     mkdirSync(programs);
-    symlinkSync(program, join(programs, 'claude'));
+    symlinkSync(program ?? '', join(programs, 'claude'));
     Object.assign(this.environment, {
       PATH: `${programs}:${this.environment['PATH'] ?? ''}`,
       ANTHROPIC_API_KEY: 'sk-ant-not-a-key',
       ANTHROPIC_BASE_URL: model.url,
       SECRET_OF_THE_SERVER: 'nobody may see this',
     });
+    const wait = `touch ${this.root}/begun; while [ ! -e ${this.root}/go ]; do sleep 0.05; done\n`;
+    writeFileSync(join(this.repository, 'wait.sh'), wait);
+    this.git('add', '--all');
+    this.git('commit', '--quiet', '--message=Waiting');
+  }
+
+  static async open(): Promise<ClaudeSite> {
+    const model = new ScriptedModel();
+    await model.start();
+    return new ClaudeSite(model);
+  }
+
+  override async destroy(): Promise<void> {
+    await super.destroy();
+    await this.model.stop();
+  }
+
+  get server(): LiveServer {
+    if (this.#server === undefined) throw new Error('No server was started.');
+    return this.#server;
+  }
+
+  /** Starts the server, or the next one. */
+  async serve(): Promise<void> {
+    this.#server = await this.start();
+  }
+
+  planFile(text: string): string {
+    const file = join(this.root, 'plan.yaml');
+    writeFileSync(file, text);
+    return file;
+  }
+
+  /** Starts a server and a run on it. */
+  async begin(plan: string): Promise<RunDetail> {
+    await this.serve();
+    return this.server.call(runOps.create, { plan, cwd: this.repository });
+  }
+
+  get(run: RunDetail): Promise<RunDetail> {
+    return this.server.call(runOps.get, { run: run.id });
+  }
+
+  /** Resolves when a run goes on no more. */
+  ended(run: RunDetail): Promise<RunDetail> {
+    const over = ({ state }: RunDetail): boolean => state !== 'running';
+    return this.until('the end of the run', () => this.get(run), over);
+  }
+
+  agentOf(name: string): Promise<Agent> {
+    return this.server.call(agentOps.get, { agent: name });
+  }
+
+  /** Oldest first. */
+  async sessionsOf(name: string): Promise<Session[]> {
+    const { sessions } = await this.server.call(agentOps.sessions, { agent: name });
+    return sessions.toReversed();
+  }
+
+  /** The processes of Claude itself, below their wrappers. */
+  claudes(): number[] {
+    return this.processes().flatMap(({ pid, command }) => (/^\S*claude\S* -p /.test(command) ? [pid] : []));
+  }
+
+  /** What a file holds on a branch. */
+  file(branch: string, path: string): string {
+    return this.git('show', `${branch}:${path}`);
+  }
+
+  /** Resolves when Claude runs wait.sh. */
+  async begun(): Promise<void> {
+    const there = (): boolean => existsSync(join(this.root, 'begun'));
+    await this.until('wait.sh', there, (yes) => yes);
+  }
+
+  /** Lets wait.sh end. */
+  go(): void {
+    writeFileSync(join(this.root, 'go'), '');
+  }
+
+  /** Resolves when Claude has saved this in a conversation, which is a moment after it happened. */
+  async saved(text: string): Promise<void> {
+    const files = join(this.root, 'user/.claude/projects/*/*.jsonl');
+    const has = (): boolean => globSync(files).some((name) => readFileSync(name, 'utf8').includes(text));
+    await this.until('the saved conversation', has, (there) => there);
   }
 }

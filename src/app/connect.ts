@@ -61,10 +61,8 @@ export function connector({ environment, version }: ConnectOptions): Connect {
       const running = await findServer(home);
       if (running !== undefined) return remote(home, running);
       try {
-        const [{ startServer }, { readConfig }] = await Promise.all([import('./server.ts'), import('./config.ts')]);
-        const config = readConfig(environment);
-        const server = await startServer({ config, version, acts, listens: acts, environment });
-        return embedded(server);
+        const { startTogether } = await import('./together.ts');
+        return embedded(await startTogether({ version, acts, listens: acts, environment }));
       } catch (error) {
         // Another short command may be at work: it is gone in a moment.
         const locked =

@@ -1,5 +1,5 @@
-/** The core thread: opens the log, rebuilds what views need it, and carries out commands until it is told to close. */
-import { parentPort, workerData } from 'node:worker_threads';
+/** The core thread: waits for its first message, opens the log, rebuilds what views need it, and carries out commands until it is told to close. */
+import { type MessagePort, parentPort } from 'node:worker_threads';
 import * as z from 'zod';
 import type { Capabilities } from '../agents/runtime.ts';
 import { systemClock } from '../kernel/clock.ts';
@@ -29,7 +29,7 @@ const dataSchema = z.strictObject({
   slowDiskMs: z.number(),
 });
 
-/** What the core thread is started with. */
+/** What the core thread is told first. */
 export type CoreData = z.input<typeof dataSchema>;
 
 function slowDisk(ms: number): { beforeCommit?: () => void } {
@@ -38,20 +38,21 @@ function slowDisk(ms: number): { beforeCommit?: () => void } {
   return { beforeCommit: () => void Atomics.wait(never, 0, 0, ms) };
 }
 
-function open(): void {
-  if (parentPort === null) throw new Error('The core runs in a thread of its own.');
+function open(port: MessagePort, data: unknown): void {
   try {
-    const { database, slowDiskMs, ...rooms } = dataSchema.parse(workerData);
+    const { database, slowDiskMs, ...rooms } = dataSchema.parse(data);
     const log = new SqliteLog(database);
     const views = new Views(allViews);
     const rebuilt = views.prepare(log.database);
     const now = (): number => systemClock.now();
     const pipeline = new Pipeline({ log, views, handlers: pureHandlers(rooms), now, newId, ...slowDisk(slowDiskMs) });
-    serveCore(parentPort, pipeline, log, rebuilt);
+    serveCore(port, pipeline, log, rebuilt);
     void settle();
   } catch (error) {
-    refuseCore(parentPort, error);
+    refuseCore(port, error);
   }
 }
 
-open();
+if (parentPort === null) throw new Error('The core runs in a thread of its own.');
+const port = parentPort;
+port.once('message', (data) => open(port, data));

@@ -28,6 +28,8 @@ export interface CrashRunOptions {
   readonly kills?: number;
   /** Keeps the folders of a run that went wrong. */
   readonly keep?: boolean;
+  /** With each server, the git processes that it has started are killed too, whatever they hold. */
+  readonly harsh?: boolean;
 }
 
 /** When a server is killed: so long after its start, or so long after it has seen so many new records. */
@@ -49,9 +51,12 @@ function momentsOf(seed: number, kills: number): Moment[] {
  * says, and judges what is left. A kill comes after so many new records of the log rather than after some time, so the
  * kills spread over the whole run on a slow machine too.
  */
-export async function crashRun(seed: number, { kills = 40, keep = false }: CrashRunOptions = {}): Promise<CrashRun> {
+export async function crashRun(
+  seed: number,
+  { kills = 40, keep = false, harsh = false }: CrashRunOptions = {},
+): Promise<CrashRun> {
   const begun = Date.now();
-  const site = new Site({ files: fiftyFiles });
+  const site = new Site({ files: fiftyFiles, harsh });
   let problems: string[] = ['It did not come to an end.'];
   try {
     const side = join(site.root, 'side');

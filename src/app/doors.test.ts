@@ -137,7 +137,8 @@ describe('a server', () => {
   });
 
   describe('over server-sent events', () => {
-    const api = (path: string, init: RequestInit = {}): Promise<Response> =>
+    type Request = Omit<RequestInit, 'headers'> & { readonly headers?: Readonly<Record<string, string>> };
+    const api = (path: string, init: Request = {}): Promise<Response> =>
       fetch(`${url}/api/v1${path}`, {
         ...init,
         headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json', ...init.headers },
@@ -185,7 +186,7 @@ describe('a server', () => {
       expect(site.git('show', 'main:sse.txt')).toBe('sse');
     });
 
-    const wrong: readonly (readonly [string, string, RequestInit, number, string])[] = [
+    const wrong: readonly (readonly [string, string, Request, number, string])[] = [
       ['no token', '/events', { headers: { authorization: '' } }, 401, 'unauthenticated'],
       ['a wrong token', '/events', { headers: { authorization: 'Bearer nobody' } }, 401, 'unauthenticated'],
       ['a foreign page', '/events', { headers: { origin: 'http://evil.example' } }, 403, 'forbidden'],

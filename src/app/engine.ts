@@ -1,5 +1,4 @@
-import { extname } from 'node:path';
-import { Worker } from 'node:worker_threads';
+import type { Worker } from 'node:worker_threads';
 import { systemClock } from '../kernel/clock.ts';
 import type { Scope } from '../kernel/scope.ts';
 import { CoreClient } from '../log/core.ts';
@@ -22,8 +21,8 @@ export const capabilities = [...runtimes.values()].map(
   (runtime) => [runtime.name, { ...runtime.capabilities }] as const,
 );
 
-/** Starts the core thread on a home folder; refuses with the log's own words when it cannot be opened. */
-export async function startEngine(places: ReturnType<typeof placesIn>, scope: Scope): Promise<Engine> {
+/** Has the core thread open the log of a home folder; refuses with the log's own words when it cannot be opened. */
+export async function startEngine(places: ReturnType<typeof placesIn>, scope: Scope, thread: Worker): Promise<Engine> {
   const slow = Number(process.env['MAOS_SLOW_DISK_MS'] ?? 0);
   const data: CoreData = {
     database: places.database,
@@ -31,11 +30,9 @@ export async function startEngine(places: ReturnType<typeof placesIn>, scope: Sc
     capabilities: capabilities.map(([name, can]) => [name, can]),
     slowDiskMs: Number.isFinite(slow) ? slow : 0,
   };
-  // The compiler rewrites imports but not this name, so the extension follows the file that is running.
-  const entry = new URL(`./core${extname(import.meta.url)}`, import.meta.url);
-  const worker = new Worker(entry, { workerData: data });
   const feeds: Feed[] = [];
-  const { client } = await CoreClient.connect(worker, (head) => feeds[0]?.advance(head));
+  thread.postMessage(data);
+  const { client } = await CoreClient.connect(thread, (head) => feeds[0]?.advance(head));
   scope.defer(() => client.close());
   const reader = openReader(places.database);
   scope.defer(() => reader.close());

@@ -4,7 +4,6 @@ import type { ServerPort } from '../cli/connection.ts';
 import { systemClock } from '../kernel/clock.ts';
 import { connector, findServer } from './connect.ts';
 import { homeFolder, placesIn } from './places.ts';
-import { settle } from './settle.ts';
 import { version } from './version.ts';
 
 const environment = process.env;
@@ -15,9 +14,9 @@ const server: ServerPort = {
   program: [process.execPath, ...process.execArgv, fileURLToPath(new URL('../../bin/maos.js', import.meta.url))],
   running: () => findServer(home),
   serve: async ({ port, ready }) => {
-    const [{ startServer }, { readConfig }, { settle }] = await Promise.all([import('./server.ts'), import('./config.ts'), import('./settle.ts')]);
-    const config = readConfig(environment, port === undefined ? {} : { port });
-    const started = await startServer({ config, version, acts: true, listens: true, environment });
+    const [{ startTogether }, { settle }] = await Promise.all([import('./together.ts'), import('./settle.ts')]);
+    const wanted = { version, acts: true, listens: true, environment };
+    const started = await startTogether(wanted, port === undefined ? {} : { port });
     const stopped = new Promise<void>((resolve) => {
       for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => resolve());
     });

@@ -27,7 +27,9 @@ afterAll(async () => {
   rmSync(home, { recursive: true, force: true });
 });
 
-const actor = { kind: 'user', id: 'local' } as const;
+const actor = { kind: 'system', id: 'test' } as const;
+const person = { kind: 'user', id: 'local' } as const;
+const internal = operations.filter((operation) => operation.internal === true).map(({ name }) => name);
 
 async function refusal(name: string, input: unknown): Promise<AppError> {
   try {
@@ -71,6 +73,10 @@ describe('operations', () => {
   it.each(operations.map(({ name }) => name))('%s refuses what is not an object', async (name) => {
     expect((await refusal(name, 'text')).code).toBe('invalid');
     expect((await refusal(name, [1])).code).toBe('invalid');
+  });
+
+  it.each(internal)('%s is only for MAOS itself', async (name) => {
+    await expect(server.registry.call(name, {}, { actor: person })).rejects.toMatchObject({ code: 'forbidden' });
   });
 
   it('change nothing when they refuse', () => {

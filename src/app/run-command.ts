@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { closeSync, existsSync, fstatSync, openSync, readdirSync, readSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ExitStatus, Host } from '../agents/runtime.ts';
@@ -30,10 +30,28 @@ function exitWord(exit: ExitStatus): string {
   }
 }
 
+/** The end of a file, however long it is. */
 function tail(path: string): string {
   if (!existsSync(path)) return '';
-  const text = readFileSync(path).subarray(-outputTail).toString('utf8');
-  return statSync(path).size > outputTail ? `…${text}` : text;
+  const file = openSync(path, 'r');
+  try {
+    const { size } = fstatSync(file);
+    const bytes = Buffer.alloc(Math.min(size, outputTail));
+    const length = readSync(file, bytes, 0, bytes.length, size - bytes.length);
+    const text = bytes.toString('utf8', 0, length);
+    return size > outputTail ? `…${text}` : text;
+  } finally {
+    closeSync(file);
+  }
+}
+
+/** The end of what a command printed; its folder goes, whatever happens. */
+async function takeOutput(place: string): Promise<string> {
+  try {
+    return `${tail(join(place, 'stdout'))}${tail(join(place, 'stderr'))}`;
+  } finally {
+    await rm(place, { recursive: true, force: true });
+  }
 }
 
 /** Runs checks through the host of agents, so that they have a tree of their own that is gone when they end. */
@@ -56,8 +74,7 @@ export function commandRunner({ host, folder, newId, clock, environment }: Optio
     const exit = await process.exit;
     cancel();
     process.release();
-    const output = `${tail(join(place, 'stdout'))}${tail(join(place, 'stderr'))}`;
-    await rm(place, { recursive: true, force: true });
+    const output = await takeOutput(place);
     const passed = !late && exit.kind === 'exited' && exit.code === 0;
     return { passed, exit: late ? `timeout after ${timeoutMs} ms` : exitWord(exit), output };
   };

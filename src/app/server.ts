@@ -1,6 +1,7 @@
-import { existsSync, mkdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import type { Worker } from 'node:worker_threads';
 import { agentActions } from '../agents/actions.ts';
 import { Runner } from '../agents/runner.ts';
 import { createGuard } from '../auth/guard.ts';
@@ -30,6 +31,7 @@ import { sweep } from '../workspaces/sweep.ts';
 import type { Config } from './config.ts';
 import { placesIn } from './places.ts';
 import { doctors } from './doctors.ts';
+import { coreThread } from './core-thread.ts';
 import { capabilities, type Engine, now, startEngine } from './engine.ts';
 import { Journal } from './journal.ts';
 import { pureHandlers } from './rooms.ts';
@@ -43,6 +45,8 @@ export interface ServerOptions {
   /** Open a port on loopback. */
   readonly listens: boolean;
   readonly environment: Readonly<Record<string, string | undefined>>;
+  /** Made by `coreThread`, when it was started before the rest. */
+  readonly thread?: Worker;
 }
 
 export interface Server {
@@ -111,8 +115,10 @@ export async function startServer(options: ServerOptions): Promise<Server> {
 async function open(options: ServerOptions, scope: Scope): Promise<Server> {
   const tools = makeTools(options);
   const { places } = tools;
+  // The token and all transcripts are in it: nobody else may enter, also where the folder was there before.
   mkdirSync(options.config.home, { recursive: true, mode: 0o700 });
-  const engine = await startEngine(places, scope);
+  if ((statSync(options.config.home).mode & 0o077) !== 0) chmodSync(options.config.home, 0o700);
+  const engine = await startEngine(places, scope, options.thread ?? coreThread());
   const journal = new Journal(places.log, now);
   const facts: Facts = { url: null };
   const registry = makeRegistry(options, tools, engine, journal, facts);

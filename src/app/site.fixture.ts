@@ -28,6 +28,8 @@ export interface SiteOptions {
   readonly files?: Readonly<Record<string, string>>;
   /** Where MAOS keeps everything; default: a folder beside the repository. */
   readonly home?: string;
+  /** Whether the git processes of a server are killed with it, as when its whole control group is. */
+  readonly harsh?: boolean;
 }
 
 /** For tests: a machine in small. A repository, a MAOS home, and servers that are started and killed as real processes. */
@@ -36,9 +38,11 @@ export class Site {
   readonly home: string;
   readonly repository = join(this.root, 'repository');
   readonly environment: Record<string, string>;
+  readonly harsh: boolean;
   readonly #spawned = new Set<ChildProcess>();
 
-  constructor({ files = { 'README.md': 'A repository.\n' }, home }: SiteOptions = {}) {
+  constructor({ files = { 'README.md': 'A repository.\n' }, home, harsh = false }: SiteOptions = {}) {
+    this.harsh = harsh;
     this.home = home ?? join(this.root, 'home');
     const userHome = join(this.root, 'user');
     mkdirSync(userHome);
@@ -215,6 +219,8 @@ export class LaunchedServer {
   /** `kill -9`; resolves when the process is gone. */
   async kill(): Promise<void> {
     this.child.kill('SIGKILL');
+    if (this.site.harsh)
+      for (const { pid, command } of this.site.processes()) if (command.startsWith('git ')) tryKill(pid);
     await this.gone;
   }
 

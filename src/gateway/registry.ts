@@ -36,6 +36,8 @@ export interface CallOptions {
   readonly key?: string;
   readonly trace?: string;
   readonly signal?: AbortSignal;
+  /** An action calls on behalf of its caller, so it may use what is internal. */
+  readonly nested?: true;
 }
 
 /**
@@ -60,6 +62,15 @@ export class Registry {
     const handler = this.#handlers.get(name);
     if (handler === undefined) throw this.#unknown(name);
     const { operation } = handler;
+    if (operation.internal === true && options.actor.kind !== 'system' && options.nested !== true) {
+      throw new AppError(
+        'forbidden',
+        `${name} is a report of MAOS itself; ${actorName(options.actor)} may not make it.`,
+        {
+          fix: 'Use an operation that maos --help lists.',
+        },
+      );
+    }
     this.#options.authorise(options.actor, operation.scope);
     const parsed = operation.input.safeParse(input ?? {});
     if (!parsed.success) throw refuseInput(name, parsed.error, operation.input);
@@ -96,7 +107,8 @@ export class Registry {
     // oxlint-disable-next-line typescript/consistent-type-assertions
     if (handler.kind === 'query') return handler.run(context, input as never);
     // What destroys asks first what is still there, so it is repeatable without a key.
-    const { key, ...unkeyed } = options;
+    const { key, ...rest } = options;
+    const unkeyed = { ...rest, nested: true } as const;
     const call = this.#calls(key === undefined || handler.operation.effect !== 'write' ? unkeyed : { ...unkeyed, key });
     // oxlint-disable-next-line typescript/consistent-type-assertions
     return handler.run({ ...context, call, signal: options.signal ?? this.#never }, input as never);

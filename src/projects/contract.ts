@@ -92,7 +92,8 @@ export const projectOps = {
   }),
   remove: operation({
     name: 'project.remove',
-    summary: 'Forgets a project; its repository is not touched.',
+    summary:
+      'Takes a project off the list; its repository and its runs are not touched, and adding it again brings it back.',
     effect: 'destroy',
     scope: 'project:write',
     input: z.strictObject({ project: projectId }),

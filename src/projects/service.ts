@@ -6,11 +6,11 @@ import { listProjects, projectAt, resolveProject } from './views.ts';
 /** Commands and queries of projects. */
 export const projectHandlers: readonly Handler[] = [
   command(projectOps.record, (ctx, { path, name }) => {
-    const known = projectAt(ctx.db, path);
-    if (known !== undefined) return known;
-    const id = ctx.newId('project');
+    const found = projectAt(ctx.db, path);
+    if (found !== undefined && !found.removed) return resolveProject(ctx.db, found.id);
+    const id = found?.id ?? ctx.newId('project');
     ctx.emit(projectEvents.added, id, { name, path });
-    return { id, name, path, createdAt: ctx.now };
+    return resolveProject(ctx.db, id);
   }),
   command(projectOps.move, (ctx, input) => {
     const found = resolveProject(ctx.db, input.project);

@@ -5,27 +5,38 @@ import { type Project, projectEvents } from './contract.ts';
 export const projectView: View = {
   name: 'projects',
   tables: ['project'],
-  schema: `CREATE TABLE project (id TEXT PRIMARY KEY, name TEXT NOT NULL, path TEXT NOT NULL UNIQUE, created_at INTEGER NOT NULL) STRICT;`,
+  schema: `CREATE TABLE project (id TEXT PRIMARY KEY, name TEXT NOT NULL, path TEXT NOT NULL UNIQUE, created_at INTEGER NOT NULL,
+    removed INTEGER NOT NULL) STRICT;`,
   applies: [
     on(projectEvents.added, (db, { stream, at, data }) =>
-      db.run('INSERT INTO project VALUES (?, ?, ?, ?)', stream, data.name, data.path, at),
+      db.run(
+        'INSERT INTO project VALUES (?, ?, ?, ?, 0) ON CONFLICT (id) DO UPDATE SET name = excluded.name, removed = 0',
+        stream,
+        data.name,
+        data.path,
+        at,
+      ),
     ),
     on(projectEvents.moved, (db, { stream, data }) =>
       db.run('UPDATE project SET path = ? WHERE id = ?', data.path, stream),
     ),
-    on(projectEvents.removed, (db, { stream }) => db.run('DELETE FROM project WHERE id = ?', stream)),
+    // Its runs and workspaces still name it: what is forgotten is only no longer listed, and comes back under its id.
+    on(projectEvents.removed, (db, { stream }) => db.run('UPDATE project SET removed = 1 WHERE id = ?', stream)),
   ],
 };
 
 const columns = 'id, name, path, created_at AS createdAt';
 
 export function listProjects(db: Reader): Project[] {
-  return db.all<Project>(`SELECT ${columns} FROM project ORDER BY created_at DESC, id`).map((row) => ({ ...row }));
+  return db
+    .all<Project>(`SELECT ${columns} FROM project WHERE removed = 0 ORDER BY created_at DESC, id`)
+    .map((row) => ({ ...row }));
 }
 
-export function projectAt(db: Reader, path: string): Project | undefined {
-  const row = db.get<Project>(`SELECT ${columns} FROM project WHERE path = ?`, path);
-  return row === undefined ? undefined : { ...row };
+/** The project of a folder, also one that was removed. */
+export function projectAt(db: Reader, path: string): (Project & { readonly removed: boolean }) | undefined {
+  const row = db.get<Project & { removed: number }>(`SELECT ${columns}, removed FROM project WHERE path = ?`, path);
+  return row === undefined ? undefined : { ...row, removed: row.removed === 1 };
 }
 
 /** Finds a project by id, unique beginning of an id, name or folder. */

@@ -1,4 +1,4 @@
-import { conflict, invalid } from '../kernel/error.ts';
+import { AppError, conflict, invalid } from '../kernel/error.ts';
 import { command, type CommandContext, type Handler } from '../kernel/handler.ts';
 import type { OutputOf, ParsedOf } from '../kernel/operation.ts';
 import { matchIds, resolveId } from '../kernel/resolve.ts';
@@ -15,6 +15,7 @@ export function claimHandlers(leases: Leases): Handler[] {
   /** The claimed task, once the caller has shown that the claim is still theirs. */
   const held = (ctx: CommandContext, input: { readonly task: string; readonly fence: number }): TaskRow => {
     const row = findTask(ctx.db, input.task);
+    refuseDriven(ctx, row);
     checkFence(row, input.fence);
     return row;
   };
@@ -65,6 +66,14 @@ export function claimHandlers(leases: Leases): Handler[] {
   ];
 }
 
+/** What becomes of a task of a run is for the run to say: its result is committed, checked and merged first. */
+function refuseDriven(ctx: CommandContext, { id, run }: Pick<TaskRow, 'id' | 'run'>): void {
+  if (run === null || ctx.actor.kind === 'system') return;
+  throw new AppError('forbidden', `Task ${id} belongs to a run, which carries it out itself.`, {
+    fix: 'maos run accept takes what is in its worktree; maos stop ends the run; maos task cancel ends the task.',
+  });
+}
+
 /** A task must not come to wait for itself, over however many others. */
 function refuseLoop(ctx: CommandContext, task: string, need: string): void {
   const sql = `WITH RECURSIVE reach (id) AS (SELECT ?1 UNION SELECT need FROM task_need JOIN reach ON task_need.task = reach.id)
@@ -104,8 +113,10 @@ function named(ctx: CommandContext, text: string, worker: string): TaskRow {
 function extend(ctx: CommandContext, leases: Leases, text: string, fence: number): boolean {
   const [id, ...others] = matchIds(ctx.db, taskIds, text);
   if (id === undefined || others.length > 0) return false;
-  const sql = "SELECT 1 FROM task WHERE id = ? AND state = 'claimed' AND fence = ?";
-  if (ctx.db.get(sql, id, fence) === undefined) return false;
+  const sql = "SELECT id, run FROM task WHERE id = ? AND state = 'claimed' AND fence = ?";
+  const row = ctx.db.get<Pick<TaskRow, 'id' | 'run'>>(sql, id, fence);
+  if (row === undefined) return false;
+  refuseDriven(ctx, row);
   leases.extend(id, fence, ctx.now + leaseMs);
   return true;
 }

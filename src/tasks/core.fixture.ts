@@ -37,7 +37,7 @@ export function openTestCore(views: readonly View[], handlers: readonly Handler[
   prepared.prepare(log.database);
   const clock = new ManualClock();
   const pipeline = new Pipeline({ log, views: prepared, handlers, now: () => clock.now(), newId });
-  const actor: Actor = { kind: 'user', id: 'local' };
+  const actor: Actor = { kind: 'system', id: 'test' };
   const call = <Op extends Operation>(operation: Op, input: InputOf<Op>): OutputOf<Op> => {
     const parsed: unknown = operation.input.parse(input);
     const [result] = pipeline.submit([

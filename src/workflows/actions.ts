@@ -9,7 +9,7 @@ import { criticalPath } from './graph.ts';
 import { objectivePlan } from './objective.ts';
 import { defaultConcurrency, type Plan } from './plan.ts';
 import { reportMarkdown } from './report.ts';
-import { findStep, getRun, getRunDetail, resolveRun } from './rows.ts';
+import { findStep, getRun, getRunDetail, resolvePresentRun, resolveRun } from './rows.ts';
 
 const create = action(runOps.create, async (ctx, input) => {
   const plan = await readPlan(input);
@@ -18,7 +18,13 @@ const create = action(runOps.create, async (ctx, input) => {
   const head = await ctx.call(workspaceOps.inspect, { project: project.id, revision: plan.base ?? 'HEAD' });
   const continues = input.continues === undefined ? null : resolveRun(ctx.db, input.continues);
   // The same base gives the same content keys: a run that continues another one begins where that one began.
-  const base = continues === null ? head.commit : getRun(ctx.db, continues).base;
+  const earlier = continues === null ? null : getRun(ctx.db, continues);
+  if (earlier !== null && earlier.project !== project.id) {
+    throw conflict(`${earlier.name} is a run of another repository (${earlier.repository}).`, {
+      fix: 'Start the plan in that repository, or without --continues.',
+    });
+  }
+  const base = earlier?.base ?? head.commit;
   const { branches } = await ctx.call(workspaceOps.branches, { project: project.id, prefix: `maos/${plan.name}-` });
   const { run } = await ctx.call(runOps.record, {
     planName: plan.name,
@@ -45,8 +51,7 @@ async function readPlan(input: {
   runtime?: string | undefined;
 }): Promise<Plan> {
   const { plan, objective, runtime } = input;
-  if (plan !== undefined && objective === undefined)
-    return parse(plan, input.file);
+  if (plan !== undefined && objective === undefined) return parse(plan, input.file);
   if (objective !== undefined && plan === undefined)
     return objectivePlan(objective, runtime === undefined ? {} : { runtime });
   throw invalid('Give either a plan or an objective.', {
@@ -80,7 +85,7 @@ const check = action(runOps.check, async (_ctx, input) => {
 });
 
 const merge = action(runOps.merge, async (ctx, input) => {
-  const run = getRunDetail(ctx.db, input.run);
+  const run = getRunDetail(ctx.db, resolvePresentRun(ctx.db, input.run));
   const branch = input.into ?? run.target;
   if (branch === null) {
     throw invalid('No branch was checked out when the run began.', {
@@ -114,7 +119,7 @@ const diff = action(runOps.diff, async (ctx, input) => {
 });
 
 const rollback = action(runOps.rollback, async (ctx, input) => {
-  const run = getRunDetail(ctx.db, input.run);
+  const run = getRunDetail(ctx.db, resolvePresentRun(ctx.db, input.run));
   const { project, branch } = run;
   const step = findStep(ctx.db, run.steps.find((one) => one.id === input.task)?.task ?? '');
   if (step === undefined) throw notFound('task of this run', input.task, 'maos run get RUN shows its tasks.');
@@ -144,12 +149,19 @@ const remove = action(runOps.remove, async (ctx, input) => {
   const run = getRunDetail(ctx.db, input.run);
   if (run.state === 'running')
     throw conflict(`${run.name} is still going on.`, { fix: `Stop it first: maos stop ${run.name}.` });
+  if (run.state === 'waiting')
+    throw conflict(`${run.name} waits for a person: ${run.reason ?? ''}`, {
+      fix: `Stop it first: maos stop ${run.name}.`,
+    });
   const keys = [...run.steps.map((step) => `task:${step.task}:`), `shared:${run.id}:`];
   const workspaces: string[] = [];
   const rescued: string[] = [];
   for (const key of keys) {
     const found = await ctx.call(workspaceOps.list, { key, state: ['requested', 'ready', 'failed'], limit: 1_000 });
-    for (const { id } of found.workspaces) {
+    for (const { id, holder } of found.workspaces) {
+      // None of its tasks goes on any more, so nobody works in it.
+      if (holder !== null && run.steps.some(({ task }) => task === holder))
+        await ctx.call(workspaceOps.release, { workspace: id, holder });
       const removed = await ctx.call(workspaceOps.remove, {
         workspace: id,
         reason: `maos rm ${run.name}`,

@@ -1,4 +1,4 @@
-import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
+import { mkdir, readdir, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { agentOps } from '../agents/contract.ts';
 import { AppError } from '../kernel/error.ts';
@@ -8,6 +8,7 @@ import { type Workspace, workspaceOps } from '../workspaces/contract.ts';
 import { type Run, runOps } from './contract.ts';
 import { dynamicItems, expandDynamic } from './fan.ts';
 import { fillTask, type FilledTask } from './fill.ts';
+import { readOutputFile } from './output-file.ts';
 import { parseOutputs, type TaskResult } from './outputs.ts';
 import { brokenOff, conflictPrompt, notAccepted, raiseBudget, taskPrompt } from './prompt.ts';
 import { findStep, getRun, overBudget, type StepState, stepsOf } from './rows.ts';
@@ -69,8 +70,7 @@ export class Attempt {
       'SELECT attempt FROM step WHERE task = ?',
       this.#step.task,
     );
-    if (recorded?.attempt !== this.#fence)
-      return this.#step.reuse === null || this.#step.conflicts > 0 ? this.#prepare() : this.#reuse(this.#step.reuse);
+    if (recorded?.attempt !== this.#fence) return this.#begin();
     switch (this.#step.phase) {
       case 'preparing':
         return this.#step.accepted ? this.#deliver('accepted by a person') : this.#work();
@@ -109,6 +109,52 @@ export class Attempt {
     return this.#advance({ kind: 'fanned', instances: [...instances], rewired: [...rewired] });
   }
 
+  /** What an earlier attempt has made and nobody has refused is not made again. */
+  async #begin(): Promise<Next> {
+    const { merge, reuse, conflicts } = this.#step;
+    const queued = merge === null ? undefined : await this.#queued(merge);
+    if (queued?.state === 'landed' && queued.commit === this.#step.commit)
+      return this.#advance({ kind: 'landed', commit: queued.landed });
+    if (queued?.state === 'withdrawn' && (await this.#keeps())) return this.#offerAgain();
+    return reuse === null || conflicts > 0 ? this.#prepare() : this.#reuse(reuse);
+  }
+
+  /** Whether the finished commit and the workspace it was made in are still there for this task. */
+  async #keeps(): Promise<boolean> {
+    const { phase, commit, workspace, planned, accepted, task } = this.#step;
+    if (phase !== 'merging' || commit === null || workspace === null || planned.workspace !== null || accepted)
+      return false;
+    const { state, holder } = await this.#workspace();
+    return state === 'ready' && (holder === null || holder === task);
+  }
+
+  async #offerAgain(): Promise<Next> {
+    const { task, workspace, commit, producedBase, changed, outputs, summary } = this.#step;
+    await this.#ensureBranch();
+    await this.#tools.call(workspaceOps.hold, { workspace: workspace ?? '', holder: task });
+    return this.#advance({
+      kind: 'produced',
+      commit,
+      base: producedBase ?? this.#run.base,
+      changed: changed ?? { files: 0, added: 0, deleted: 0 },
+      outputs,
+      summary: summary ?? '',
+      reused: false,
+    });
+  }
+
+  async #queued(id: string) {
+    const { merges } = await this.#tools.call(workspaceOps.merges, { task: this.#step.task, limit: 1_000 });
+    return merges.find((one) => one.id === id);
+  }
+
+  /** A claim that was lost while the workspace was filled must not leave it held for ever. */
+  async #prepared(workspace: string, base: string): Promise<Next> {
+    const next = await this.#advance({ kind: 'prepared', workspace, base });
+    if (next === 'wait') await this.#tools.call(workspaceOps.release, { workspace, holder: this.#step.task });
+    return next;
+  }
+
   async #prepare(): Promise<Next> {
     const { call } = this.#tools;
     const { task, planned, workspace: earlier, feedback, accepted } = this.#step;
@@ -118,7 +164,7 @@ export class Attempt {
     const again = feedback !== null && planned.prompt !== null && planned.workspace === null;
     if (earlier !== null && (again || accepted)) {
       const kept = await call(workspaceOps.hold, { workspace: earlier, holder: task });
-      if (kept.state === 'ready') return this.#advance({ kind: 'prepared', workspace: kept.id, base: kept.base });
+      if (kept.state === 'ready') return this.#prepared(kept.id, kept.base);
     }
     if (planned.workspace === null) {
       const made = await call(workspaceOps.create, {
@@ -127,10 +173,12 @@ export class Attempt {
         base: branch,
         holder: task,
       });
-      return this.#advance({ kind: 'prepared', workspace: made.id, base: made.base });
+      return this.#prepared(made.id, made.base);
     }
     const shared = await call(workspaceOps.create, { project, key: `shared:${id}:${planned.workspace}`, base: branch });
     await call(workspaceOps.hold, { workspace: shared.id, holder: task });
+    // What an earlier attempt of this task has left there is judged together with what this one adds.
+    const tip = earlier === shared.id ? await this.#tip() : null;
     const { head, conflicts } = await call(workspaceOps.update, { workspace: shared.id, branch });
     if (conflicts.length > 0) {
       return this.fail({
@@ -139,7 +187,14 @@ export class Attempt {
         retry: false,
       });
     }
-    return this.#advance({ kind: 'prepared', workspace: shared.id, base: head });
+    // Something landed meanwhile: the next look begins with it.
+    if (tip !== null && tip !== (await this.#tip())) return this.#prepare();
+    return this.#prepared(shared.id, tip ?? head);
+  }
+
+  async #tip(): Promise<string> {
+    const { project, branch } = this.#run;
+    return (await this.#tools.call(workspaceOps.inspect, { project, revision: branch })).commit;
   }
 
   /** Once for each run and server is enough: nobody but the merge queue moves the branch, and nobody deletes it. */
@@ -292,15 +347,9 @@ export class Attempt {
   async #readOutputs(): Promise<Record<string, string> | AppError> {
     // A conflict that was resolved does not change what the task handed on.
     if (this.#step.resolving !== null) return this.#step.outputs;
-    let text = '';
     try {
       const file = this.#step.accepted ? await this.#latestOutputFile() : this.#outputFile();
-      if (file !== null) text = await readFile(file, 'utf8');
-    } catch (error) {
-      if (!(error instanceof Error) || !('code' in error) || error.code !== 'ENOENT') throw error;
-    }
-    try {
-      return parseOutputs(text, this.#step.planned.outputs);
+      return parseOutputs(file === null ? '' : await readOutputFile(file), this.#step.planned.outputs);
     } catch (error) {
       if (error instanceof AppError) return error;
       throw error;
@@ -310,6 +359,7 @@ export class Attempt {
   /** What the newest attempt that wrote anything has written. */
   async #latestOutputFile(): Promise<string | null> {
     const folder = dirname(this.#outputFile());
+    await mkdir(folder, { recursive: true });
     const [newest] = (await readdir(folder)).toSorted((a, b) => Number(b) - Number(a));
     return newest === undefined ? null : join(folder, newest);
   }
@@ -362,8 +412,7 @@ export class Attempt {
   }
 
   async #afterQueue(id: string): Promise<Next> {
-    const { merges } = await this.#tools.call(workspaceOps.merges, { task: this.#step.task, limit: 1_000 });
-    const merge = merges.find((one) => one.id === id);
+    const merge = await this.#queued(id);
     switch (merge?.state) {
       case 'landed':
         return this.#advance({ kind: 'landed', commit: merge.landed });
@@ -378,7 +427,7 @@ export class Attempt {
         return this.#advance({
           kind: 'waiting',
           for: 'person',
-          reason: `${this.#run.branch} could not be moved; see maos merge list.`,
+          reason: `${merge.reason ?? `${this.#run.branch} could not be moved.`} maos resume ${this.#run.name} queues it again.`,
         });
       case 'queued':
       case undefined:

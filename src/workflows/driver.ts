@@ -16,7 +16,16 @@ import { type Task, taskEvents, taskOps } from '../tasks/contract.ts';
 import { mergeEvents, removalReasons, workspaceOps } from '../workspaces/contract.ts';
 import { Attempt, type AttemptTools } from './attempt.ts';
 import { runEvents, runOps } from './contract.ts';
-import { claimedSteps, findStep, getRun, overBudget, stepFence, type StepState, stepOfAgent } from './rows.ts';
+import {
+  claimedSteps,
+  findStep,
+  getRun,
+  overBudget,
+  stepAttempt,
+  stepFence,
+  type StepState,
+  stepOfAgent,
+} from './rows.ts';
 
 export interface DriverOptions extends Omit<AttemptTools, 'branches'> {
   readonly call: Call;
@@ -30,6 +39,9 @@ export interface DriverOptions extends Omit<AttemptTools, 'branches'> {
 
 /** How often the leases of all tasks that are worked on are extended; a lease lasts three times as long. */
 const heartbeatMs = 5_000;
+/** How many claims one heartbeat may name. */
+const heartbeatClaims = 2_000;
+const longestWaitMs = 30_000;
 
 export class Driver {
   readonly #options: DriverOptions;
@@ -38,6 +50,7 @@ export class Driver {
   #dispatching: Promise<void> | undefined;
   #again = false;
   #beating: Cancel | undefined;
+  readonly #retries = new Set<Cancel>();
   #stopped = false;
 
   constructor(options: DriverOptions) {
@@ -46,16 +59,26 @@ export class Driver {
 
   /** Takes up every task that was claimed when the server stopped, and claims what may run. */
   start(): void {
-    const { reader, onFailure } = this.#options;
-    for (const task of claimedSteps(reader)) {
-      this.advance(task).catch((error: unknown) => onFailure(task, error));
-    }
-    this.dispatch().catch((error: unknown) => onFailure('dispatch', error));
+    for (const task of claimedSteps(this.#options.reader)) this.#untilDone(task, () => this.advance(task));
+    this.#untilDone('dispatch', () => this.dispatch());
     this.#beatLater();
+  }
+
+  /** What fails now (a full disk, a lock that another program holds) is tried again, later and later. */
+  #untilDone(place: string, work: () => Promise<void>, tries = 1): void {
+    const { clock, onFailure } = this.#options;
+    work().catch((error: unknown) => {
+      if (this.#stopped) return;
+      onFailure(place, error);
+      this.#retries.add(
+        clock.after(Math.min(longestWaitMs, 100 * 2 ** tries), () => this.#untilDone(place, work, tries + 1)),
+      );
+    });
   }
 
   stop(): void {
     this.#stopped = true;
+    for (const cancel of this.#retries) cancel();
     this.#beating?.();
   }
 
@@ -71,7 +94,8 @@ export class Driver {
     const claims = claimedSteps(reader).map((task) => ({ task, fence: stepFence(reader, task) }));
     if (claims.length === 0) return;
     try {
-      await call(taskOps.heartbeat, { claims: claims.slice(0, 2_000) });
+      for (let at = 0; at < claims.length; at += heartbeatClaims)
+        await call(taskOps.heartbeat, { claims: claims.slice(at, at + heartbeatClaims) });
     } catch (error) {
       onFailure('heartbeat', error);
     }
@@ -95,6 +119,11 @@ export class Driver {
         react: (record) => this.#advanceMerge(record),
       },
       { name: 'run-cancel', types: [taskEvents.cancelled.type], react: ({ stream }) => this.#cancel(stream) },
+      {
+        name: 'run-released',
+        types: [taskEvents.released.type],
+        react: ({ stream }) => this.#letGo(stream, 'the claim of its task was lost'),
+      },
       {
         name: 'run-cleanup',
         types: [runEvents.landed.type, runEvents.failed.type],
@@ -171,12 +200,27 @@ export class Driver {
     if (task !== undefined) await this.advance(task);
   }
 
-  /** A cancelled task's process is stopped, and its workspace is free again. */
+  /** A cancelled task's process is stopped, its workspace is free again, and what waits in the merge queue does not land. */
   async #cancel(task: string): Promise<void> {
+    const reason = 'its task was cancelled';
     const step = findStep(this.#options.reader, task);
-    if (step === undefined) return;
-    await this.#stop(step, 'its task was cancelled');
-    await this.#release(step);
+    if (step?.state === 'cancelled' && step.merge !== null)
+      await this.#options.call(workspaceOps.reportMerge, { merge: step.merge, result: { kind: 'withdrawn', reason } });
+    await this.#letGo(task, reason);
+  }
+
+  /** Whoever lost a claim must not go on working beside the next one. In turn with `advance`: a new attempt is left alone. */
+  #letGo(task: string, reason: string): Promise<void> {
+    return this.#tasks.run(task, async () => {
+      const { reader } = this.#options;
+      const step = findStep(reader, task);
+      if (step === undefined) return;
+      const anew = step.state === 'claimed' && stepAttempt(reader, task)?.attempt === stepFence(reader, task);
+      // A session begins only when the one before has ended, so one that the new attempt has begun is its own.
+      if (anew && step.generation !== null) return;
+      await this.#stop(step, reason);
+      if (!anew) await this.#release(step);
+    });
   }
 
   async #stop({ agent }: StepState, reason: string): Promise<void> {
@@ -186,15 +230,20 @@ export class Driver {
       await this.#options.call(agentOps.stop, { agent, reason });
   }
 
-  async #release({ task, workspace }: StepState): Promise<void> {
-    if (workspace !== null) await this.#options.call(workspaceOps.release, { workspace, holder: task });
+  /** The one that its step names, and those of attempts that ended before they could name theirs. */
+  async #release({ task, run, planned, workspace }: StepState): Promise<void> {
+    const { call } = this.#options;
+    if (workspace !== null) await call(workspaceOps.release, { workspace, holder: task });
+    const key = planned.workspace === null ? `task:${task}:` : `shared:${run}:`;
+    const { workspaces } = await call(workspaceOps.list, { key, limit: 1_000 });
+    for (const { id, holder } of workspaces)
+      if (holder === task) await call(workspaceOps.release, { workspace: id, holder: task });
   }
 
   /** When a task has ended its workspace is free. When its work has landed, those of its own are removed, earlier attempts' too. */
   async #cleanUp(task: string): Promise<void> {
     const step = findStep(this.#options.reader, task);
-    if (step === undefined || step.workspace === null) return;
-    if (step.state === 'claimed') return;
+    if (step === undefined || step.state === 'claimed') return;
     await this.#release(step);
     if (step.state !== 'done') return;
     await this.#removeLanded(`task:${task}:`);

@@ -242,6 +242,16 @@ export function resolveRun(db: Reader, text: string): string {
   throw conflict(`"${text}" fits several runs: ${found.map((row) => row.name).join(', ')}.`, { fix: 'Give the name.' });
 }
 
+/** A removed run is only history: its worktrees and its branch are gone. */
+export function resolvePresentRun(db: Reader, text: string): string {
+  const id = resolveRun(db, text);
+  const row = db.get<{ name: string; removed: number }>('SELECT name, removed FROM run WHERE id = ?', id);
+  if (row?.removed !== 1) return id;
+  throw conflict(`${row.name} was removed: its branch and its worktrees are gone.`, {
+    fix: 'Start the plan again with maos run.',
+  });
+}
+
 export function getRun(db: Reader, id: string): Run {
   const row = db.get<RunRow>(`${runSql} WHERE run.id = ?`, id);
   if (row === undefined) throw notFound('run', id, 'maos run list shows them.');

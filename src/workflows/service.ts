@@ -3,6 +3,7 @@ import { AppError, conflict, notFound } from '../kernel/error.ts';
 import { command, type CommandContext, type Handler, query } from '../kernel/handler.ts';
 import type { ParsedOf } from '../kernel/operation.ts';
 import { taskOps } from '../tasks/contract.ts';
+import { workspaceOps } from '../workspaces/contract.ts';
 import { runEvents, runOps } from './contract.ts';
 import { planKeys } from './key.ts';
 import { raiseBudget } from './prompt.ts';
@@ -15,6 +16,7 @@ import {
   listRuns,
   nextRunName,
   overBudget,
+  resolvePresentRun,
   resolveRun,
   runningRuns,
   stateCounts,
@@ -83,20 +85,22 @@ function settle(ctx: CommandContext, run: string, counts: Readonly<Record<string
 
 const stop = command(runOps.stop, (ctx, input) => {
   const id = resolveRun(ctx.db, input.run);
-  const { state, steps } = getRunDetail(ctx.db, id);
+  const { state } = getRun(ctx.db, id);
   if (state !== 'running' && state !== 'waiting') {
     throw conflict(`The run has already ended (${state}).`, { fix: 'maos resume carries on what did not finish.' });
   }
-  for (const step of steps) {
-    if (['done', 'failed', 'cancelled'].includes(step.state)) continue;
-    ctx.call(taskOps.cancel, { task: step.task, reason: input.reason });
+  for (const { task, state: at, merge } of stepsOf(ctx.db, id)) {
+    if (['done', 'failed', 'cancelled'].includes(at)) continue;
+    ctx.call(taskOps.cancel, { task, reason: input.reason });
+    if (merge === null) continue;
+    ctx.call(workspaceOps.reportMerge, { merge, result: { kind: 'withdrawn', reason: input.reason } });
   }
   ctx.emit(runEvents.ended, id, { state: 'cancelled', reason: input.reason });
   return getRunDetail(ctx.db, id);
 });
 
 const resume = command(runOps.resume, (ctx, input) => {
-  const id = resolveRun(ctx.db, input.run);
+  const id = resolvePresentRun(ctx.db, input.run);
   const { state, steps } = getRunDetail(ctx.db, id);
   if (state === 'running')
     throw conflict('The run is still going on.', { fix: 'maos status shows it; maos stop ends it.' });
@@ -115,7 +119,7 @@ const resume = command(runOps.resume, (ctx, input) => {
 });
 
 const accept = command(runOps.accept, (ctx, input) => {
-  const id = resolveRun(ctx.db, input.run);
+  const id = resolvePresentRun(ctx.db, input.run);
   const step = stepsOf(ctx.db, id).find((one) => one.id === input.task);
   if (step === undefined) throw notFound('task of this run', input.task, 'maos run get RUN shows its tasks.');
   if ((step.state !== 'waiting' && step.state !== 'failed') || step.workspace === null) {
@@ -154,13 +158,20 @@ const advance = command(runOps.advance, (ctx, { task, attempt, move }) => {
   if (held.state !== 'claimed' || held.fence !== attempt) return { accepted: false };
   const at = stepAttempt(ctx.db, task);
   if (at === undefined) return { accepted: false };
-  const begins = ['prepared', 'failed', 'fanned', 'gathered'].includes(move.kind);
-  if (at.attempt !== attempt && !begins && !(move.kind === 'produced' && move.reused)) {
+  if (at.attempt !== attempt && !begins(ctx, task, move)) {
     throw conflict(`Attempt ${attempt} of ${task} was not prepared.`, { fix: 'Report "prepared" first.' });
   }
   apply(ctx, task, attempt, move);
   return { accepted: true };
 });
+
+/** What may be the first report of an attempt. The commit of an earlier attempt is not made again. */
+function begins(ctx: CommandContext, task: string, move: Move): boolean {
+  if (['prepared', 'failed', 'fanned', 'gathered'].includes(move.kind)) return true;
+  const { commit, merge } = current(ctx, task);
+  if (move.kind === 'landed') return merge !== null;
+  return move.kind === 'produced' && (move.reused || (commit !== null && move.commit === commit));
+}
 
 function apply(ctx: CommandContext, task: string, attempt: number, move: Move): void {
   switch (move.kind) {
@@ -212,6 +223,11 @@ function work(ctx: CommandContext, task: string, attempt: number, move: Extract<
   const over = move.prompt === null ? null : overBudget(ctx.db, step.run);
   if (over !== null) return unaffordable(ctx, step, attempt, budgetReason(ctx, step.run, over));
   const agent = agentFor(ctx, step, move.argv !== null && step.planned.prompt !== null);
+  if (ctx.call(agentOps.get, { agent }).state !== 'idle') {
+    throw new AppError('unavailable', `The session of ${task}’s earlier claim has not ended yet.`, {
+      fix: 'It is being stopped; the task goes on when it has ended.',
+    });
+  }
   const started = ctx.call(agentOps.start, {
     agent,
     prompt: move.prompt,

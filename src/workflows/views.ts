@@ -196,7 +196,14 @@ const stepApplies = [
     ),
   ),
   on(runEvents.failed, (db, { stream, at, data }) =>
-    db.run(`UPDATE step SET phase = 'failed', feedback = ?, ended_at = ? WHERE task = ?`, data.feedback, at, stream),
+    // A result of an earlier run that was refused here is not offered again, and a person vouched for one attempt only.
+    db.run(
+      `UPDATE step SET phase = 'failed', feedback = ?, ended_at = ?, accepted = 0,
+       reuse = CASE reused WHEN 1 THEN NULL ELSE reuse END WHERE task = ?`,
+      data.feedback,
+      at,
+      stream,
+    ),
   ),
 ];
 
@@ -220,7 +227,12 @@ const taskApplies = [
   on(taskEvents.waiting, (db, { stream, at, data }) => setState(db, stream, 'waiting', at, data.reason)),
   on(taskEvents.completed, (db, { stream, at }) => setState(db, stream, 'done', at, null)),
   on(taskEvents.failed, (db, { stream, at, data }) => setState(db, stream, 'failed', at, data.error.message)),
-  on(taskEvents.cancelled, (db, { stream, at, data }) => setState(db, stream, 'cancelled', at, data.reason)),
+  on(taskEvents.cancelled, (db, { stream, at, data }) => {
+    setState(db, stream, 'cancelled', at, data.reason);
+    // What a run waited for may be gone: it is looked at again.
+    const sql = `UPDATE run SET state = 'running', since = ?, reason = NULL WHERE state = 'waiting' AND id = (SELECT run FROM step WHERE task = ?)`;
+    db.run(sql, at, stream);
+  }),
 ];
 
 const agentApplies = [

@@ -6,12 +6,13 @@ import { allPassed, checkCommit, type CheckTools } from './check.ts';
 import { type Workspace, workspaceOps } from './contract.ts';
 import { absentChanges } from './git/absent.ts';
 import { commitAll, type Departure, isMerging } from './git/commit.ts';
-import { finishConflict, startConflict } from './git/conflict.ts';
+import { fastForward, finishConflict, startConflict } from './git/conflict.ts';
 import { isFolder } from './git/folder.ts';
 import { resolveCommit } from './git/git.ts';
 import { includeFiles } from './git/include.ts';
 import { purgeTrash, readTrash, removalPlan, removeWorktree, restoreTrash } from './git/remove.ts';
 import { changedFiles, checkExpectations, diffText, worktreeStatus } from './git/status.ts';
+import { mendTorn } from './git/torn.ts';
 import { addWorktree } from './git/worktree.ts';
 import { repositoryOf } from './repository.ts';
 import { refuseHeld } from './service.ts';
@@ -124,6 +125,7 @@ function commit({ git }: WorkspaceTools): Handler {
 function update({ git }: WorkspaceTools): Handler {
   return action(workspaceOps.update, async (ctx, { workspace, branch }) => {
     const { path } = await present(ctx, workspace);
+    await mendTorn(git, path);
     const [head = '', wanted = ''] = (
       await git.run(path, ['rev-parse', '--revs-only', 'HEAD', `refs/heads/${branch}`])
     ).split('\n');
@@ -131,8 +133,7 @@ function update({ git }: WorkspaceTools): Handler {
     if (head === wanted) return { head, conflicts: [] };
     if ((await git.attempt(path, ['merge-base', '--is-ancestor', wanted, 'HEAD'])).code === 0)
       return { head, conflicts: [] };
-    const forward = await git.attempt(path, ['merge', '--ff-only', '--quiet', wanted]);
-    if (forward.code === 0) return { head: wanted, conflicts: [] };
+    if (await fastForward(git, path, head, wanted)) return { head: wanted, conflicts: [] };
     const started = await startConflict(git, { worktree: path, other: wanted, message: `Merge ${branch}` });
     if (started.kind === 'merged') return { head: started.commit, conflicts: [] };
     return { head, conflicts: started.kind === 'dirty' ? [...started.files] : started.files.map((file) => file.path) };

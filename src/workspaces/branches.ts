@@ -3,14 +3,14 @@ import { conflict, invalid } from '../kernel/error.ts';
 import { action, type Handler } from '../kernel/handler.ts';
 import type { CheckTools } from './check.ts';
 import { workspaceOps } from './contract.ts';
-import { type Git, resolveCommit } from './git/git.ts';
+import { type Git, gitFailure, resolveCommit } from './git/git.ts';
 import { type Landing, landOnBranch, undoLanding } from './git/land.ts';
 import { updateRef } from './git/merge.ts';
 import { inspectRepository, listBranches } from './git/repository.ts';
 import { rescueCommit, unreachableCommits } from './git/rescue.ts';
 import { revertCommits } from './git/revert.ts';
 import { changedFiles, diffText } from './git/status.ts';
-import { addThrowaway, removeThrowaway } from './git/worktree.ts';
+import { addThrowaway, listWorktrees, removeThrowaway } from './git/worktree.ts';
 import { repositoryOf } from './repository.ts';
 
 async function commitOf(git: Git, repository: string, revision: string): Promise<string> {
@@ -68,8 +68,9 @@ export function branchActions({ git, root, newId }: Pick<CheckTools, 'git' | 'ro
         await removeThrowaway(git, repository, path);
       }
     }),
-    action(workspaceOps.ensureBranch, async (ctx, { project, branch, commit }) => {
+    action(workspaceOps.ensureBranch, async (ctx, { project, branch, commit, fresh }) => {
       const repository = await repositoryOf(ctx, project);
+      if (fresh) return makeFresh(git, repository, branch, commit);
       const ref = `refs/heads/${branch}`;
       const update = await updateRef(git, { at: repository, ref, new: commit, old: null, reason: 'maos: begin' });
       return { head: update.kind === 'updated' ? commit : await commitOf(git, repository, ref) };
@@ -97,7 +98,7 @@ export function branchActions({ git, root, newId }: Pick<CheckTools, 'git' | 'ro
       const repository = await repositoryOf(ctx, project);
       const undone = await undoLanding(git, { repository, branch, old: from, new: to });
       if (undone.kind !== 'landed') throw refuse(undone, branch);
-      return {};
+      return { rescue: undone.rescue };
     }),
     action(workspaceOps.compare, async (ctx, { project, from, to, stat }) => {
       const repository = await repositoryOf(ctx, project);
@@ -114,23 +115,52 @@ export function branchActions({ git, root, newId }: Pick<CheckTools, 'git' | 'ro
     }),
     action(workspaceOps.dropBranch, async (ctx, { project, branch, token }) => {
       const repository = await repositoryOf(ctx, project);
-      const ref = `refs/heads/${branch}`;
-      const commit = await resolveCommit(git, repository, ref);
-      if (commit === null) return { rescue: null };
-      const own = await unreachableCommits(git, repository, branch, [commit]);
-      const expected = `discard-${commit.slice(0, 12)}`;
-      if (own.length > 0 && !(token?.split(',') ?? []).includes(expected)) {
-        throw conflict(`${branch} holds ${own.length} commit(s) that no other branch has.`, {
-          fix: `Land it (maos merge), or repeat with --token ${expected}; a rescue ref keeps its commits.`,
-          details: { token: expected, commits: own.slice(0, 50) },
-        });
-      }
-      const rescued =
-        own.length > 0
-          ? await rescueCommit(git, repository, { id: branch.replaceAll('/', '-'), branch, commit })
-          : null;
-      await git.run(repository, ['update-ref', '-d', ref, commit]);
-      return { rescue: rescued !== null && rescued.kind === 'saved' ? rescued.ref : null };
+      return git.serially(repository, () => dropBranch(git, repository, branch, token));
     }),
   ];
+}
+
+/** Makes a branch that nobody has: git itself refuses one that is there, whichever program made it. */
+async function makeFresh(git: Git, repository: string, branch: string, commit: string): Promise<{ head: string }> {
+  const ref = `refs/heads/${branch}`;
+  const args = ['update-ref', '--create-reflog', '-m', 'maos: begin', ref, commit, '0'.repeat(commit.length)];
+  const made = await git.attempt(repository, args);
+  if (made.code === 0) return { head: commit };
+  const actual = await resolveCommit(git, repository, ref);
+  if (actual === null) throw gitFailure(args, made);
+  throw conflict(`The branch "${branch}" exists already, at ${actual.slice(0, 12)}.`, {
+    fix: 'Use another name: branches are never taken over.',
+    details: { branch, head: actual },
+  });
+}
+
+async function dropBranch(
+  git: Git,
+  repository: string,
+  branch: string,
+  token: string | undefined,
+): Promise<{ rescue: string | null }> {
+  const ref = `refs/heads/${branch}`;
+  const commit = await resolveCommit(git, repository, ref);
+  if (commit === null) return { rescue: null };
+  const holder = (await listWorktrees(git, repository)).find(
+    (worktree) => worktree.branch === branch && worktree.prunable === null,
+  );
+  if (holder !== undefined) {
+    throw conflict(`${branch} is checked out at ${holder.path}.`, {
+      fix: 'Switch that checkout to another branch (git switch), then repeat. The branch was not deleted.',
+    });
+  }
+  const own = await unreachableCommits(git, repository, branch, [commit]);
+  const expected = `discard-${commit.slice(0, 12)}`;
+  if (own.length > 0 && !(token?.split(',') ?? []).includes(expected)) {
+    throw conflict(`${branch} holds ${own.length} commit(s) that no other branch has.`, {
+      fix: `Land it (maos merge), or repeat with --token ${expected}; a rescue ref keeps its commits.`,
+      details: { token: expected, commits: own.slice(0, 50) },
+    });
+  }
+  const id = branch.replaceAll('/', '-');
+  const rescued = own.length > 0 ? await rescueCommit(git, repository, { id, branch, commit }) : null;
+  await git.run(repository, ['update-ref', '-d', ref, commit]);
+  return { rescue: rescued?.kind === 'saved' ? rescued.ref : null };
 }

@@ -61,6 +61,7 @@ export const merge = z.strictObject({
   files: z.array(z.string()).describe('Files in conflict.'),
   onto: z.string().nullable().describe('The commit it conflicted with or was checked on.'),
   evidence: z.array(evidence),
+  reason: z.string().nullable().describe('Why it was withdrawn.'),
 });
 export type Merge = z.output<typeof merge>;
 
@@ -114,6 +115,12 @@ export const mergeEvents = {
 export const removalReasons = { landed: 'its work has landed', interrupted: 'its removal was interrupted' } as const;
 
 const byId = z.strictObject({ workspace: workspaceId });
+
+/** Which files differ and, unless only the list was asked for, the patch. */
+const difference = z.strictObject({
+  files: z.array(z.strictObject({ path: z.string(), added: z.int(), deleted: z.int() })),
+  text: z.string(),
+});
 
 /** What can be done with workspaces and the merge queue. */
 export const workspaceOps = {
@@ -228,27 +235,20 @@ export const workspaceOps = {
       workspace: workspaceId,
       stat: z.boolean().default(false).describe('Only the list of files.'),
     }),
-    output: z.strictObject({
-      files: z.array(z.strictObject({ path: z.string(), added: z.int(), deleted: z.int() })),
-      text: z.string(),
-    }),
+    output: difference,
     route: 'GET /workspaces/:workspace/diff',
     positional: ['workspace'],
   }),
   remove: operation({
     name: 'workspace.remove',
     summary: 'Moves a workspace to the trash, after keeping what only it holds under a rescue ref.',
-    detail:
-      'Without a token it removes nothing and refuses, telling what would be lost and the token that names exactly that state.',
+    detail: 'Without a token it refuses, telling what would be lost and the token that names exactly that state.',
     effect: 'destroy',
     scope: 'workspace:write',
     input: z.strictObject({
       workspace: workspaceId,
       token: z.string().optional().describe('As the refusal told it; not needed when nothing would be lost.'),
-      purge: z
-        .boolean()
-        .default(false)
-        .describe('Delete the folder at once, if nothing in it is only there; ignored files are not kept.'),
+      purge: z.boolean().default(false).describe('Delete the folder at once, if nothing in it is only there.'),
       reason: z.string().max(1_000).default('asked by a person'),
     }),
     output: workspace,
@@ -284,13 +284,7 @@ export const workspaceOps = {
     input: z.strictObject({
       workspace: workspaceId,
       since: z.string().describe('The commit that the work began at.'),
-      onto: z
-        .string()
-        .nullable()
-        .default(null)
-        .describe(
-          'The commit whose conflict with this work was to be resolved; the change is what the work adds to it.',
-        ),
+      onto: z.string().nullable().default(null).describe('The commit whose conflict was to be resolved.'),
       message: z.string().min(1),
       expects: z.array(z.string()).nullable().default(null).describe('Patterns of files that may change.'),
     }),
@@ -364,10 +358,16 @@ export const workspaceOps = {
     summary: 'Makes a branch at a commit unless it is there; tells where it is.',
     effect: 'write',
     scope: 'workspace:write',
-    input: z.strictObject({ project: z.string(), branch: z.string(), commit: z.string() }),
+    input: z.strictObject({
+      project: z.string(),
+      branch: z.string(),
+      commit: z.string(),
+      fresh: z.boolean().default(false).describe('The branch must not be there yet, not even at this commit.'),
+    }),
     output: z.strictObject({ head: z.string() }),
     route: 'POST /branches/ensure',
     internal: true,
+    refusals: { conflict: 'It was to be fresh and is there already, or another branch’s name is in its way.' },
   }),
   branches: operation({
     name: 'branch.list',
@@ -406,7 +406,9 @@ export const workspaceOps = {
     effect: 'destroy',
     scope: 'workspace:write',
     input: z.strictObject({ project: z.string(), branch: z.string(), from: z.string(), to: z.string() }),
-    output: z.strictObject({}),
+    output: z.strictObject({
+      rescue: z.string().nullable().describe('The ref that keeps what no other branch holds now.'),
+    }),
     route: 'POST /branches/unland',
     internal: true,
     refusals: { conflict: 'The branch has moved since, or its checkout is dirty.' },
@@ -417,10 +419,7 @@ export const workspaceOps = {
     effect: 'read',
     scope: 'workspace:read',
     input: z.strictObject({ project: z.string(), from: z.string(), to: z.string(), stat: z.boolean().default(false) }),
-    output: z.strictObject({
-      files: z.array(z.strictObject({ path: z.string(), added: z.int(), deleted: z.int() })),
-      text: z.string(),
-    }),
+    output: difference,
     route: 'GET /branches/compare',
     internal: true,
   }),
@@ -433,7 +432,7 @@ export const workspaceOps = {
     output: z.strictObject({ rescue: z.string().nullable() }),
     route: 'POST /branches/drop',
     internal: true,
-    refusals: { conflict: 'Commits would be lost and the token does not name them.' },
+    refusals: { conflict: 'It is checked out, or commits would be lost and the token does not name them.' },
   }),
   queueMerge: operation({
     name: 'merge.create',

@@ -80,14 +80,18 @@ async function landOnce(
 
 /** Moves the branch. If a person has checked it out, that checkout follows, unless it has changes of its own. */
 async function move(
-  { git }: MergeQueueOptions,
+  { git, reader }: MergeQueueOptions,
   repository: string,
-  { branch, title }: QueuedMerge,
+  { id, branch, title }: QueuedMerge,
   step: { head: string; commit: string; evidence: Evidence[] },
 ): Promise<Verdict | 'moved'> {
   const { head, commit, evidence } = step;
   const landed = { kind: 'landed', commit, onto: head, evidence } as const;
+  // Checks take their time, and meanwhile the merge may have been withdrawn.
+  const stays = (): boolean => findMerge(reader, id)?.state === 'queued';
+  const left = { kind: 'withdrawn', reason: 'It was withdrawn while it was checked.' } as const;
   const open = (await listWorktrees(git, repository)).some((worktree) => worktree.branch === branch);
+  if (!stays()) return left;
   if (!open) {
     const ref = `refs/heads/${branch}`;
     const update = await updateRef(git, { at: repository, ref, new: commit, old: head, reason: `maos: ${title}` });

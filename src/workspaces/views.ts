@@ -17,7 +17,7 @@ export const workspaceView: View = {
     CREATE TABLE merge (
       id TEXT PRIMARY KEY, project TEXT NOT NULL, branch TEXT NOT NULL, "commit" TEXT NOT NULL, task TEXT NOT NULL, title TEXT NOT NULL,
       checks TEXT NOT NULL, env TEXT NOT NULL, timeout_ms INTEGER NOT NULL, checked INTEGER NOT NULL, state TEXT NOT NULL, since INTEGER NOT NULL,
-      landed TEXT, files TEXT NOT NULL, onto TEXT, evidence TEXT NOT NULL
+      landed TEXT, files TEXT NOT NULL, onto TEXT, evidence TEXT NOT NULL, reason TEXT
     ) STRICT;
     CREATE INDEX merge_task ON merge (task);
     CREATE INDEX merge_open ON merge (project, branch) WHERE state = 'queued';
@@ -78,7 +78,7 @@ export const workspaceView: View = {
     ),
     on(mergeEvents.queued, (db, { stream, at, data }) =>
       db.run(
-        `INSERT INTO merge VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'queued', ?, NULL, '[]', NULL, '[]')`,
+        `INSERT INTO merge VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'queued', ?, NULL, '[]', NULL, '[]', NULL)`,
         stream,
         data.project,
         data.branch,
@@ -120,8 +120,8 @@ export const workspaceView: View = {
         stream,
       ),
     ),
-    on(mergeEvents.withdrawn, (db, { stream, at }) =>
-      db.run(`UPDATE merge SET state = 'withdrawn', since = ? WHERE id = ?`, at, stream),
+    on(mergeEvents.withdrawn, (db, { stream, at, data }) =>
+      db.run(`UPDATE merge SET state = 'withdrawn', since = ?, reason = ? WHERE id = ?`, at, data.reason, stream),
     ),
   ],
 };
@@ -219,6 +219,7 @@ interface MergeRow {
   readonly files: string;
   readonly onto: string | null;
   readonly evidence: string;
+  readonly reason: string | null;
 }
 
 /** A merge with what only the queue needs. */

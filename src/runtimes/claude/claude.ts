@@ -7,7 +7,8 @@ import { ClaudeReader } from './reader.ts';
 
 /**
  * What a plan may say about Claude's permissions. Nobody sits in front of a headless agent, so what is not allowed here is
- * denied, never asked. By default it may read everything and change files below its workspace; commands (Bash) need `allowedTools`.
+ * denied, never asked. By default it may read and change files in its workspace; other programs than Claude's own list of
+ * harmless ones need `allowedTools`.
  */
 export const claudeOptions = z.strictObject({
   permissionMode: z

@@ -117,6 +117,49 @@ it('counts tokens while it works, each message once, and takes the totals of the
   });
 });
 
+describe('a conversation that is continued', () => {
+  const earlier = { inputTokens: 100, outputTokens: 10, cacheReadTokens: 0, cacheWriteTokens: 0, costUsd: 1 };
+  const said = {
+    type: 'assistant',
+    message: { id: 'a', content: [], usage: { input_tokens: 20, output_tokens: 2 } },
+  };
+  const ending = (input: number, output: number, cost: number): object => ({
+    ...good,
+    total_cost_usd: cost,
+    modelUsage: { opus: { inputTokens: input, outputTokens: output } },
+  });
+
+  it.each([
+    ['takes off what earlier sessions have used', ending(125, 13, 1.25), [25, 3, 0.25]],
+    ['counts all when the program began again at zero', ending(25, 3, 0.25), [25, 3, 0.25]],
+    ['never counts less than it has seen', { ...good, total_cost_usd: 1.5 }, [20, 2, 1.5]],
+  ])('%s', (_what, end, [inputTokens, outputTokens, costUsd]) => {
+    const reader = new ClaudeReader(earlier);
+    const events = reader.push(Buffer.from([init, said, end].map((line) => `${JSON.stringify(line)}\n`).join('')));
+    expect(events.findLast((event) => event.kind === 'usage')).toMatchObject({
+      usage: { inputTokens, outputTokens, costUsd },
+    });
+  });
+});
+
+it('gives up a key that was refused three times, unless it works after all', () => {
+  const refused = [1, 2, 3, 4].map((attempt) => ({
+    ...{ type: 'system', subtype: 'api_retry', max_retries: 10, error: 'authentication_failed' },
+    ...{ attempt, error_status: 401 },
+  }));
+  const stopped: ExitStatus = { kind: 'signalled', signal: 'SIGTERM' };
+  const { events, outcome } = read([init, ...refused], stopped);
+  expect(events.map(({ kind }) => kind)).toEqual(['started', 'waiting', 'waiting', 'waiting', 'turn_ended']);
+  expect(outcome).toMatchObject({
+    reason: 'auth',
+    retry: false,
+    message: expect.stringContaining('ANTHROPIC_API_KEY'),
+  });
+  const spoken = { type: 'assistant', message: { id: 'a', content: [{ type: 'text', text: 'hm' }] } };
+  expect(read([init, ...refused, spoken], stopped).outcome).toMatchObject({ reason: 'killed' });
+  expect(read([init, ...refused, spoken, good]).outcome).toMatchObject({ kind: 'succeeded' });
+});
+
 describe('the start', () => {
   const request = {
     ...{

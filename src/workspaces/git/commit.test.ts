@@ -1,8 +1,9 @@
-import { rm, utimes, writeFile } from 'node:fs/promises';
+import { readFile, rm, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { commitAll } from './commit.ts';
 import { gitDirectory } from './folder.ts';
+import { removalPlan, removeWorktree } from './remove.ts';
 import { makeSandbox, type Sandbox } from './sandbox.fixture.ts';
 import { addWorktree } from './worktree.ts';
 
@@ -92,4 +93,26 @@ test('the lock of a killed git command goes when it is old, and is respected whe
   });
   await utimes(lock, new Date(0), new Date(0));
   expect(await commit()).toMatchObject({ kind: 'result', committed: true });
+});
+
+test('a repository without a commit inside the worktree is reported, and hides nothing from commit and removal', async () => {
+  await using box = await makeSandbox();
+  const { worktree, commit } = await workspace(box);
+  const doomed = { repository: box.repository, id: 'ws', path: worktree, branch: 'ws' };
+  for (const nested of ['nested', 'deep/other']) {
+    await box.sh(['init', '--quiet', join(worktree, nested)]);
+    await box.write(`ws/${nested}/f.txt`, 'f\n');
+  }
+  const plan = await removalPlan(box.git, doomed);
+  expect(plan).toMatchObject({ safe: false, embedded: expect.arrayContaining(['nested', 'deep/other']) });
+  await box.write('ws/c.txt', 'c\n');
+  expect(await commit()).toMatchObject({
+    kind: 'result',
+    embedded: expect.arrayContaining(['nested', 'deep/other']),
+    changes: { files: [{ path: 'c.txt' }] },
+  });
+  const { token } = await removalPlan(box.git, doomed);
+  const trash = join(box.root, 'trash');
+  expect(await removeWorktree(box.git, { ...doomed, trash, token })).toMatchObject({ kind: 'removed', trashed: true });
+  expect(await readFile(join(trash, 'ws/files/nested/f.txt'), 'utf8')).toBe('f\n');
 });

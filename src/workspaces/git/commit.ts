@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { attemptAdd } from './add.ts';
 import { exists, gitDirectory, removeStaleLock } from './folder.ts';
 import { fields, gitFailure, isAncestor, resolveCommit, type Git, type Identity } from './git.ts';
 import { changedFiles, type Changes } from './status.ts';
@@ -46,8 +47,8 @@ export async function commitAll(git: Git, request: CommitRequest): Promise<Commi
     return { kind: 'result', commit: null, committed: false, changes: noChanges, embedded: [] };
   const departed = await departure(git, request);
   if (departed !== null) return departed;
-  await add(git, worktree);
-  const embedded = await unstageEmbedded(git, worktree);
+  const unborn = await add(git, worktree);
+  const embedded = [...(await unstageEmbedded(git, worktree)), ...unborn];
   // A finished merge is committed even if it changes no file: its second parent is its content.
   const dirty =
     (await stagedPaths(git, worktree)).length > 0 || (await resolveCommit(git, worktree, 'MERGE_HEAD')) !== null;
@@ -96,13 +97,15 @@ export async function unmergedFiles(git: Git, worktree: string): Promise<string[
   return fields(await git.run(worktree, ['diff', '--name-only', '-z', '--diff-filter=U', '--no-ext-diff']));
 }
 
-async function add(git: Git, worktree: string): Promise<void> {
-  const args = ['-c', 'advice.addEmbeddedRepo=false', 'add', '--all', '--', ':(top)'];
-  const first = await git.attempt(worktree, args);
-  if (first.code === 0) return;
-  if (!first.stderr.includes("index.lock': File exists") || !(await removeStaleLock(worktree)))
-    throw gitFailure(['add'], first);
-  await git.run(worktree, args);
+/** Returns the repositories without a commit that it had to leave out. */
+async function add(git: Git, worktree: string): Promise<readonly string[]> {
+  const first = await attemptAdd(git, worktree, '--all');
+  if (first.result.code === 0) return first.unborn;
+  if (!first.result.stderr.includes("index.lock': File exists") || !(await removeStaleLock(worktree)))
+    throw gitFailure(['add'], first.result);
+  const second = await attemptAdd(git, worktree, '--all');
+  if (second.result.code !== 0) throw gitFailure(['add'], second.result);
+  return second.unborn;
 }
 
 async function stagedPaths(git: Git, worktree: string): Promise<string[]> {

@@ -5,6 +5,7 @@ import { commitAll, unmergedFiles, type CommitRequest, type CommitResult } from 
 import { absent } from './folder.ts';
 import { fields, gitFailure, isAncestor, resolveCommit, type Git } from './git.ts';
 import { mergeTree, type ConflictFile } from './merge.ts';
+import { changeClean, mendTorn } from './torn.ts';
 
 export type ConflictStart =
   /** The files hold conflict markers now (with the common ancestor in the middle), for an agent to resolve. */
@@ -20,6 +21,7 @@ export async function startConflict(
   request: { worktree: string; other: string; message: string },
 ): Promise<ConflictStart> {
   const { worktree, other, message } = request;
+  await mendTorn(git, worktree);
   const [head, wanted, merging] = await Promise.all([
     resolveCommit(git, worktree, 'HEAD'),
     resolveCommit(git, worktree, other),
@@ -34,10 +36,17 @@ export async function startConflict(
   if (status !== '') return { kind: 'dirty', files: fields(status).map((entry) => entry.slice(3)) };
   const author = await git.identity(worktree);
   const args = ['merge', '--no-ff', '--no-edit', '--no-verify', '--quiet', '-m', message, wanted];
-  const result = await git.attempt(worktree, args, { author });
+  const result = await changeClean(worktree, head, () => git.attempt(worktree, args, { author }));
   if (result.code === 0) return { kind: 'merged', commit: (await resolveCommit(git, worktree, 'HEAD')) ?? head };
   if ((await resolveCommit(git, worktree, 'MERGE_HEAD')) === null) throw gitFailure(args, result);
   return { kind: 'conflict', files: (await mergeTree(git, worktree, head, wanted)).files };
+}
+
+/** Moves a worktree and its branch forward to `target`; false when that is no fast-forward, or its own changes are in the way. */
+export async function fastForward(git: Git, worktree: string, head: string, target: string): Promise<boolean> {
+  const status = await git.run(worktree, ['status', '--porcelain', '--no-renames', '--untracked-files=all']);
+  const merge = () => git.attempt(worktree, ['merge', '--ff-only', '--quiet', target]);
+  return (await (status === '' ? changeClean(worktree, head, merge) : merge())).code === 0;
 }
 
 export type ConflictEnd =

@@ -73,15 +73,29 @@ export async function withIndexCopy<T>(worktree: string, task: (index: string) =
  * may still be at work.
  */
 export async function removeStaleLock(worktree: string): Promise<boolean> {
-  const directory = await gitDirectory(worktree);
-  const lock = join(directory, 'index.lock');
-  const found = await stat(lock).catch(absent);
-  if (found === null) return true;
-  // The age is measured with the clock of the file system itself.
-  const probe = await mkdtemp(join(directory, 'maos-'));
-  const age = (await stat(probe)).mtimeMs - found.mtimeMs;
-  await rm(probe, { recursive: true });
-  if (age < 5_000) return false;
+  const lock = join(await gitDirectory(worktree), 'index.lock');
+  if (!(await exists(lock))) return true;
+  if (!(await isOld(lock, 5_000))) return false;
   await rm(lock, { force: true });
   return true;
+}
+
+/** Locks of what only MAOS changes: its branches and refs, its worktrees; and of the packed refs, which git holds for moments. */
+const ownLocks = /\/(refs\/heads\/maos\/.+|refs\/maos\/.+|worktrees\/(ws|check)_[^/]+\/.+|packed-refs)\.lock$/;
+
+/** Whether a killed git command has left this lock behind, as far as its name and age tell. */
+export async function isLeftLock(lock: string): Promise<boolean> {
+  // The packed refs are everybody's, and packing very many of them takes a while.
+  const patience = lock.endsWith('/packed-refs.lock') ? 60_000 : 5_000;
+  return ownLocks.test(lock) && (await exists(lock)) && isOld(lock, patience);
+}
+
+/** Whether a file was last written so long ago. The age is measured with the clock of the file system itself. */
+async function isOld(file: string, ms: number): Promise<boolean> {
+  const written = (await stat(file).catch(absent))?.mtimeMs;
+  if (written === undefined) return true;
+  const probe = await mkdtemp(join(dirname(file), 'maos-'));
+  const age = (await stat(probe)).mtimeMs - written;
+  await rm(probe, { recursive: true });
+  return age >= ms;
 }

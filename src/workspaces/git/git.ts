@@ -1,7 +1,8 @@
-import { AppError } from '../../kernel/error.ts';
+import { rm } from 'node:fs/promises';
+import { AppError, conflict } from '../../kernel/error.ts';
 import type { Exec, ExecResult } from '../../kernel/exec.ts';
 import { KeyedMutex } from '../../kernel/mutex.ts';
-import { commonDirectory } from './folder.ts';
+import { commonDirectory, isLeftLock } from './folder.ts';
 
 /** Who stands as author or committer of a commit. */
 export interface Identity {
@@ -33,8 +34,20 @@ export interface Git {
 
 const maos: Identity = { name: 'MAOS', email: 'maos@localhost' };
 
-/** Variables by which a user says how git is to be run; every other GIT_ variable would point git elsewhere. */
+/**
+ * All that git gets of the server's environment. A repository may name programs that git starts (filters, merge
+ * drivers), and agents write in repositories: what these programs see must hold no secret.
+ */
 const kept = new Set([
+  'PATH',
+  'HOME',
+  'USER',
+  'LOGNAME',
+  'LANG',
+  'TZ',
+  'TMPDIR',
+  'XDG_CONFIG_HOME',
+  // How a user says that git is to be run; every other GIT_ variable would point git elsewhere.
   'GIT_CONFIG_GLOBAL',
   'GIT_CONFIG_SYSTEM',
   'GIT_CONFIG_NOSYSTEM',
@@ -65,7 +78,7 @@ const settings = [
 export function createGit(exec: Exec, env: Readonly<Record<string, string>>): Git {
   const mutex = new KeyedMutex();
   const base: Record<string, string> = {
-    ...Object.fromEntries(Object.entries(env).filter(([name]) => !name.startsWith('GIT_') || kept.has(name))),
+    ...Object.fromEntries(Object.entries(env).filter(([name]) => kept.has(name) || /^(LC|SSH)_/.test(name))),
     GIT_TERMINAL_PROMPT: '0',
     GIT_OPTIONAL_LOCKS: '0',
     GIT_EDITOR: 'true',
@@ -85,7 +98,19 @@ export function createGit(exec: Exec, env: Readonly<Record<string, string>>): Gi
     // Half an identity is none: git would complete it with the name of the machine.
     return name !== undefined && name !== '' && email !== undefined && email !== '' ? { name, email } : maos;
   };
-  const attempt: Git['attempt'] = (at, args, call = {}) =>
+  const busy: Git['busy'] = async (at) => {
+    const list = await exec('ps', ['-A', '-ww', '-o', 'args='], { cwd: '/', env: base });
+    return list.stdout.split('\n').some((line) => line.startsWith('git ') && `${line} `.includes(` ${at} `));
+  };
+  /** A lock that a killed git has left is in the way for ever: it is taken away once. */
+  const attempt: Git['attempt'] = async (at, args, call) => {
+    const result = await once(at, args, call);
+    const lock = result.code === 0 ? undefined : /Unable to create '(.+\.lock)': File exists/.exec(result.stderr)?.[1];
+    if (lock === undefined || !(await isLeftLock(lock)) || (await busy(at))) return result;
+    await rm(lock, { force: true });
+    return once(at, args, call);
+  };
+  const once: Git['attempt'] = (at, args, call = {}) =>
     exec('git', ['-C', at, ...settings, ...args], {
       cwd: '/',
       timeout: call.timeout ?? 600_000,
@@ -107,10 +132,7 @@ export function createGit(exec: Exec, env: Readonly<Record<string, string>>): Gi
     async serially(at, task) {
       return mutex.run(await commonDirectory(at), task);
     },
-    async busy(at) {
-      const list = await exec('ps', ['-A', '-ww', '-o', 'args='], { cwd: '/', env: base });
-      return list.stdout.split('\n').some((line) => line.startsWith('git ') && `${line} `.includes(` ${at} `));
-    },
+    busy,
   };
 }
 
@@ -130,28 +152,56 @@ export function fields(output: string): string[] {
   return parts;
 }
 
-const fixes: readonly (readonly [pattern: RegExp, code: 'unavailable' | 'exhausted' | 'invalid', fix: string])[] = [
+type Known = readonly [pattern: RegExp, code: 'unavailable' | 'conflict' | 'invalid', fix: string];
+
+// Only what passes by itself, or as soon as the machine is well again, is `unavailable`: that is tried again for ever.
+const fixes: readonly Known[] = [
   [
-    /\.lock': File exists/,
+    /\.lock': File exists|could not lock config file .*: File exists|Another git process seems to be running/,
     'unavailable',
     'Another git command is at work in this repository; try again when it has ended.',
   ],
-  [/No space left on device|Disk quota exceeded/, 'exhausted', 'Free some disk space, then try again.'],
+  [/No space left on device|Disk quota exceeded/, 'unavailable', 'Free some disk space, then try again.'],
+  [
+    /Cannot allocate memory|Out of memory|Resource temporarily unavailable|Too many open files|Input\/output error/,
+    'unavailable',
+    'The machine is short of something; try again when it has recovered.',
+  ],
+  [/was ended: /, 'unavailable', 'It took too long, or was stopped; try again.'],
   [
     /dubious ownership/,
     'invalid',
     'Run `git config --global --add safe.directory <path>` if you trust this repository.',
   ],
-  [/ENOENT/, 'unavailable', 'Install git 2.38 or newer and make sure that it is on PATH.'],
 ];
+
+const missing: Known = [/ENOENT/, 'unavailable', 'Install git 2.38 or newer and make sure that it is on PATH.'];
+const killed: Known = [/^/, 'unavailable', 'The git command was killed; try again.'];
 
 /** What git said, as an error that names the command and what to do. */
 export function gitFailure(args: readonly string[], result: ExecResult): AppError {
-  const known = fixes.find(([pattern]) => pattern.test(result.stderr));
-  const said = result.stderr.trim().split('\n').slice(-3).join(' ') || `exit code ${result.code}`;
-  return new AppError(known?.[1] ?? 'unavailable', `git ${args[0] ?? ''} failed: ${said}`, {
+  const { code, stderr } = result;
+  const details = { args, exitCode: code, stderr };
+  const [, wanted, inTheWay] = /cannot lock ref '(.+?)': '(.+?)' exists; cannot create/.exec(stderr) ?? [];
+  if (wanted !== undefined && inTheWay !== undefined) {
+    const [name, other] = [wanted, inTheWay].map((ref) => ref.replace(/^refs\/heads\//, ''));
+    return conflict(
+      `The branch "${name}" cannot be made: there is a branch "${other}", and git keeps one or the other.`,
+      {
+        fix: `Rename it (git branch -m ${other} NEW-NAME), then try again.`,
+        details,
+      },
+    );
+  }
+  // A program that was not found says 127; 129 and above is the signal that ended it (128 is git's own "fatal").
+  const known =
+    (code === 127 ? missing : undefined) ??
+    fixes.find(([pattern]) => pattern.test(stderr)) ??
+    (code > 128 && code < 160 && code !== 129 ? killed : undefined);
+  const said = stderr.trim().split('\n').slice(-3).join(' ') || `exit code ${code}`;
+  return new AppError(known?.[1] ?? 'conflict', `git ${args[0] ?? ''} failed: ${said}`, {
     fix: known?.[2] ?? 'Run `maos doctor`; it compares what MAOS knows with the state of the repository.',
-    details: { args, exitCode: result.code, stderr: result.stderr },
+    details,
   });
 }
 

@@ -101,3 +101,20 @@ test('a conflict, a merge and a rebase that somebody is in the middle of, change
   await expect(box.sh(['rebase', 'run'])).rejects.toThrow('git rebase');
   expect(await land(box, other)).toMatchObject({ kind: 'busy', operation: 'rebase' });
 });
+
+test('taking a landing back keeps what nothing else holds any more', async () => {
+  await using box = await makeSandbox(files);
+  const commit = await runBranch(box, 'new.txt', 'n\n');
+  const old = await box.sh(['rev-parse', 'main']);
+  const undo = { repository: box.repository, branch: 'main', old, new: commit };
+  await land(box, commit);
+  expect(await undoLanding(box.git, undo)).toMatchObject({ kind: 'landed', rescue: null });
+  await land(box, commit);
+  await box.sh(['worktree', 'remove', '--force', join(box.root, 'run')]);
+  await box.sh(['branch', '--quiet', '-D', 'run']);
+  const undone = await undoLanding(box.git, undo);
+  expect(undone).toMatchObject({ kind: 'landed', rescue: 'refs/maos/rescue/undo-main/1' });
+  expect(await box.sh(['rev-parse', 'main'])).toBe(old);
+  expect(await box.sh(['show', 'refs/maos/rescue/undo-main/1:new.txt'])).toBe('n');
+  expect(await undoLanding(box.git, undo)).toMatchObject({ kind: 'landed', rescue: null });
+});

@@ -6,6 +6,7 @@ import { notFound } from '../../kernel/error.ts';
 import { absent, commonDirectory, exists, gitDirectory, isFolder, removeStaleLock, writeWhole } from './folder.ts';
 import { fields, gitFailure, isAncestor, resolveCommit, settle, type Git } from './git.ts';
 import { mergeCommit, updateRef, type ConflictFile } from './merge.ts';
+import { rescueCommit } from './rescue.ts';
 import { listWorktrees } from './worktree.ts';
 
 /** What keeps a branch from being moved. Nothing was changed. */
@@ -80,11 +81,14 @@ export async function landOnBranch(
   });
 }
 
-/** Takes a landing back, if the branch has not moved since. Idempotent. */
+/**
+ * Takes a landing back, if the branch has not moved since. What no other branch, remote or tag holds goes to a rescue
+ * ref first. Idempotent.
+ */
 export async function undoLanding(
   git: Git,
   request: { repository: string; branch: string; old: string; new: string },
-): Promise<Landed | Blocked> {
+): Promise<(Landed & { rescue: string | null }) | Blocked> {
   const { repository, branch } = request;
   return git.serially(repository, async () => {
     const earlier = await completeLanding(git, repository, branch);
@@ -97,10 +101,26 @@ export async function undoLanding(
       new: request.old,
     };
     const actual = await resolveCommit(git, repository, `refs/heads/${branch}`);
-    if (actual === request.old) return landedFrom({ ...back, checkouts: [] });
+    if (actual === request.old) return { ...landedFrom({ ...back, checkouts: [] }), rescue: null };
     if (actual !== request.new) return { kind: 'branch_moved', actual };
-    return moveBranch(git, repository, back);
+    const rescue = await keepLeaving(git, repository, request);
+    const moved = await moveBranch(git, repository, back);
+    return moved.kind === 'landed' ? { ...moved, rescue } : moved;
   });
+}
+
+/** Saves what only this branch holds and loses by going back; the branch that it landed from may be gone. */
+async function keepLeaving(
+  git: Git,
+  repository: string,
+  { branch, old, new: tip }: { branch: string; old: string; new: string },
+): Promise<string | null> {
+  const others = [`--exclude=refs/heads/${branch}`, '--glob=refs/heads', '--tags', '--remotes'];
+  const leaving = await git.run(repository, ['rev-list', '--max-count=1', tip, '--not', old, ...others]);
+  if (leaving.trim() === '') return null;
+  const id = `undo-${branch.replaceAll('/', '-')}`;
+  const saved = await rescueCommit(git, repository, { id, branch, commit: tip });
+  return saved.kind === 'saved' ? saved.ref : null;
 }
 
 /** Landings that a crash interrupted, for the doctor. */

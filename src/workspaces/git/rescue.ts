@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { conflict, notFound } from '../../kernel/error.ts';
+import { attemptAdd } from './add.ts';
 import { embeddedRepositories } from './commit.ts';
 import { withIndexCopy } from './folder.ts';
 import { gitFailure, resolveCommit, type Git } from './git.ts';
@@ -58,7 +59,8 @@ export async function takeSnapshot(git: Git, place: Place): Promise<Snapshot> {
   ]);
   return withIndexCopy(worktree, async (index) => {
     const staged = await git.attempt(worktree, ['write-tree'], { index });
-    await git.run(worktree, ['-c', 'advice.addEmbeddedRepo=false', 'add', '--all', '--', ':(top)'], { index });
+    const { result, unborn } = await attemptAdd(git, worktree, '--all', { index });
+    if (result.code !== 0) throw gitFailure(['add'], result);
     const tree = (await git.run(worktree, ['write-tree'], { index })).trim();
     const indexTree = staged.code === 0 ? staged.stdout.trim() : tree;
     return {
@@ -67,7 +69,7 @@ export async function takeSnapshot(git: Git, place: Place): Promise<Snapshot> {
       index: indexTree === tree || indexTree === headTree.trim() ? null : indexTree,
       tip,
       dropped: await droppedCommits(git, worktree, head),
-      embedded: await embeddedRepositories(git, worktree, { index }),
+      embedded: [...(await embeddedRepositories(git, worktree, { index })), ...unborn],
     };
   });
 }
@@ -90,6 +92,8 @@ async function droppedCommits(git: Git, worktree: string, head: string): Promise
 export async function isReachable(git: Git, place: Place, snapshot: Snapshot): Promise<boolean> {
   const headTree = (await git.run(place.worktree, ['rev-parse', `${snapshot.head}^{tree}`])).trim();
   if (snapshot.tree !== headTree || snapshot.index !== null || snapshot.dropped.length > 0) return false;
+  // The tree does not show a repository without a commit, but its files are there.
+  if (snapshot.embedded.length > 0) return false;
   return (await unreachableCommits(git, place.worktree, place.branch, tips(snapshot))).length === 0;
 }
 

@@ -1,5 +1,6 @@
+import { attemptAdd } from './add.ts';
 import { withIndexCopy } from './folder.ts';
-import { fields, type Git } from './git.ts';
+import { fields, gitFailure, type Git } from './git.ts';
 
 export interface FileChange {
   readonly path: string;
@@ -122,7 +123,8 @@ async function withUntracked<T>(
 ): Promise<T> {
   if (!wanted) return task({});
   return withIndexCopy(at, async (index) => {
-    await git.run(at, ['add', '--intent-to-add', '--', ':(top)'], { index });
+    const { result } = await attemptAdd(git, at, '--intent-to-add', { index });
+    if (result.code !== 0) throw gitFailure(['add'], result);
     return task({ index });
   });
 }

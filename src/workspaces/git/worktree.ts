@@ -1,7 +1,7 @@
-import { mkdir, readdir, realpath, rm } from 'node:fs/promises';
+import { mkdir, readdir, readFile, realpath, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { conflict, invalid } from '../../kernel/error.ts';
-import { absent, exists, gitDirectory, isFolder, writeWhole } from './folder.ts';
+import { absent, commonDirectory, exists, gitDirectory, isFolder, writeWhole } from './folder.ts';
 import { fields, gitFailure, resolveCommit, settle, type Git } from './git.ts';
 
 /** One line of `git worktree list`. */
@@ -160,7 +160,23 @@ async function register(git: Git, wanted: NewWorktree, flags: readonly string[])
   // Something is there already. It may be in the making by a git command that outlived the server that started it.
   await settle(git, path);
   const known = await findWorktree(git, repository, path);
-  return known !== null && (await exists(path)) ? recognise(path, wanted.branch, known) : reconcile(git, wanted, flags);
+  if (known !== null && isTorn(known, wanted.branch)) await discardTorn(git, repository, path);
+  else if (known !== null && (await exists(path))) return recognise(path, wanted.branch, known);
+  return reconcile(git, wanted, flags);
+}
+
+/** Whether git itself was killed while it made the worktree: it was never filled, so nobody can have worked in it. */
+function isTorn({ branch, locked }: Worktree, wanted: string): boolean {
+  return branch !== wanted && (locked === lockReasons.filling || locked === 'initializing');
+}
+
+async function discardTorn(git: Git, repository: string, path: string): Promise<void> {
+  const records = join(await commonDirectory(repository), 'worktrees');
+  for (const name of (await readdir(records).catch(absent)) ?? []) {
+    const link = await readFile(join(records, name, 'gitdir'), 'utf8').catch(absent);
+    if (link !== null && dirname(link.trim()) === path) await rm(join(records, name), { recursive: true, force: true });
+  }
+  await rm(path, { recursive: true, force: true });
 }
 
 function creation(wanted: NewWorktree, flags: readonly string[], base: string): string[] {

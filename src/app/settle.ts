@@ -11,7 +11,7 @@ const idle = 0.05;
  * that young objects have left, and the engine would keep it until after a busy time. Holds up the thread for 20 to 50 ms.
  */
 export async function settle(): Promise<void> {
-  for (let utilization = 1; utilization > idle; ) {
+  for (let utilization = 1; utilization > idle;) {
     const before = performance.eventLoopUtilization();
     await delay(stretchMs, undefined, { ref: false });
     utilization = performance.eventLoopUtilization(before).utilization;

@@ -87,7 +87,7 @@ export class Fleet {
       newId,
       authorise: localAuthorise,
     });
-    this.call = registry.as({ kind: 'user', id: 'test' });
+    this.call = registry.as({ kind: 'system', id: 'test' });
     this.runner = new Runner({
       host: this.host,
       runtimes,

@@ -28,9 +28,10 @@ export interface SweepOptions {
 export async function sweep(options: SweepOptions): Promise<void> {
   const { call, onFailure } = options;
   const { projects } = await call(projectOps.list, {});
-  const all = projects.map(async ({ path }) => {
+  const all = projects.map(async ({ id, path }) => {
     if (!(await isFolder(path))) return;
     await endChecks(options, path);
+    await dropCheckFolders(join(options.root, id));
     await endLandings(options, path);
   });
   const done = await Promise.allSettled([...all, endRemovals(options)]);
@@ -50,6 +51,12 @@ async function endChecks({ git, root }: SweepOptions, repository: string): Promi
     const path = dirname(link.trim());
     if (path.startsWith(`${root}/`)) await removeThrowaway(git, repository, path);
   }
+}
+
+/** Folders of checks that git does not know, or no longer. */
+async function dropCheckFolders(folder: string): Promise<void> {
+  const names = ((await readdir(folder).catch(absent)) ?? []).filter((name) => name.startsWith('check_'));
+  for (const name of names) await rm(join(folder, name), { recursive: true, force: true });
 }
 
 async function endLandings({ git, onFailure }: SweepOptions, repository: string): Promise<void> {

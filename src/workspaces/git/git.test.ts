@@ -7,7 +7,7 @@ import { makeSandbox } from './sandbox.fixture.ts';
 test('only what passes by itself is worth another try', () => {
   const code = (stderr: string, exit = 128): string => gitFailure(['x'], { code: exit, stdout: '', stderr }).code;
   expect(code('fatal: bad object HEAD')).toBe('conflict');
-  expect(code("fatal: cannot change to '/gone': No such file or directory")).toBe('conflict');
+  expect(code("fatal: cannot change to '/gone': No such file or directory")).toBe('unavailable');
   expect(code("fatal: Unable to create '/r/.git/index.lock': File exists.")).toBe('unavailable');
   expect(code("cannot lock ref 'refs/heads/a': Unable to create '/r/.git/refs/heads/a.lock': File exists")).toBe(
     'unavailable',

@@ -167,6 +167,11 @@ const fixes: readonly Known[] = [
     'unavailable',
     'The machine is short of something; try again when it has recovered.',
   ],
+  [
+    /cannot change to '|not a git repository/,
+    'unavailable',
+    'If the repository was moved, say where it is (maos project move), then run `maos doctor --repair`.',
+  ],
   [/was ended: /, 'unavailable', 'It took too long, or was stopped; try again.'],
   [
     /dubious ownership/,

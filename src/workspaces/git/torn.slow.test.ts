@@ -69,6 +69,22 @@ test('a worktree whose making was cut off inside git is made again', async () =>
   expect(await listWorktrees(box.git, box.repository)).toHaveLength(2);
 });
 
+test('a record that git cannot read any more is taken away: all worktrees can be listed and made again', async () => {
+  await using box = await makeSandbox();
+  const path = join(box.root, 'trees/ws_1');
+  const wanted = { repository: box.repository, path, branch: 'maos/work/ws_1', base: 'main' };
+  await addWorktree(box.git, wanted);
+  const record = await gitDirectory(path);
+  await writeFile(join(record, 'locked'), 'MAOS is filling it');
+  await writeFile(join(record, 'commondir'), '');
+  for (const name of ['a.txt', 'src']) await rm(join(path, name), { recursive: true });
+  await box.sh(['update-ref', '-d', 'refs/heads/maos/work/ws_1']);
+  await expect(box.sh(['worktree', 'list'])).rejects.toThrow('commondir');
+  expect(await listWorktrees(box.git, box.repository)).toHaveLength(1);
+  expect(await addWorktree(box.git, wanted)).toMatchObject({ kind: 'added' });
+  expect(await box.sh(['status', '--porcelain', '--branch'], path)).toBe('## maos/work/ws_1');
+});
+
 test('the lock of a ref of MAOS that a killed git has left is taken away once it is old; a user’s lock is not', async () => {
   await using box = await makeSandbox();
   const head = await box.sh(['rev-parse', 'HEAD']);

@@ -67,8 +67,19 @@ async function readList(git: Git, repository: string): Promise<string> {
   for (let tries = 1; ; tries += 1) {
     const result = await git.attempt(repository, args);
     if (result.code === 0) return result.stdout;
-    if (tries === 50 || !/failed to read .*worktrees/.test(result.stderr)) throw gitFailure(args, result);
+    const half = /failed to read .*worktrees\/([^/]+)\//.exec(result.stderr)?.[1];
+    if (half === undefined || tries > 50) throw gitFailure(args, result);
+    if (tries === 50) await dropTornRecord(git, repository, half);
   }
+}
+
+/** When git was killed while it wrote the record, it would stumble for ever: nothing was worked on there yet. */
+async function dropTornRecord(git: Git, repository: string, name: string): Promise<void> {
+  if (await git.busy(repository)) return;
+  const record = join(await commonDirectory(repository), 'worktrees', name);
+  const lock = (await readFile(join(record, 'locked'), 'utf8').catch(absent))?.trim();
+  if (lock === lockReasons.filling || lock === lockReasons.throwaway)
+    await rm(record, { recursive: true, force: true });
 }
 
 /** The worktree that git knows at `path`, or null. The folder itself may be gone. */
@@ -192,9 +203,16 @@ async function baseOf(git: Git, wanted: NewWorktree): Promise<string> {
   });
 }
 
+/** Whether nothing is there but a link to a record that git does not have: it was killed while it made the worktree. */
+async function isUnfilled(path: string): Promise<boolean> {
+  const names = (await readdir(path).catch(absent)) ?? [];
+  return names.length === 1 && names[0] === '.git' && !(await exists(await gitDirectory(path)));
+}
+
 /** Completes what a crash left of an earlier call, or says what is in the way. */
 async function reconcile(git: Git, wanted: NewWorktree, flags: readonly string[]): Promise<Added> {
   const { repository, path, branch } = wanted;
+  if (await isUnfilled(path)) await rm(path, { recursive: true, force: true });
   if (((await readdir(path).catch(absent)) ?? []).length > 0) {
     throw conflict(`${path} exists and is not a worktree of this repository.`, {
       fix: 'Move it away; paths are never reused.',

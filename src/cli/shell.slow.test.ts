@@ -147,10 +147,10 @@ describe('the shell', () => {
   it('ends without a word when nobody reads it', async () => {
     const said = await place.program('bash', [
       '-c',
-      `set -o pipefail; "${process.execPath}" "${bin}" events --after 0 | head -1`,
+      // The reader has gone before the program has even started: a line that fits into the pipe would hide it.
+      `set -o pipefail; { sleep 0.2; "${process.execPath}" "${bin}" events --after 0; } | true`,
     ]);
     expect(said).toMatchObject({ code: 141, err: '' });
-    expect(said.out).toMatch(/^ {5}1 /);
   });
 
   it('tells those who follow a run that its server was killed, and a resume goes on', async () => {

@@ -2,7 +2,7 @@
  * Finishes at the start of a server what a killed one has left half done: checks' worktrees, removals, landings. What is
  * found by looking at files alone costs no process, so a start with nothing to do stays fast.
  */
-import { readdir, readFile, rm } from 'node:fs/promises';
+import { readdir, readFile, realpath, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { AppError } from '../kernel/error.ts';
 import type { Call } from '../kernel/handler.ts';
@@ -42,14 +42,18 @@ const ours: ReadonlySet<string> = new Set([lockReasons.filling, lockReasons.thro
 
 async function endChecks({ git, root }: SweepOptions, repository: string): Promise<void> {
   const records = join(await commonDirectory(repository), 'worktrees');
+  const real = (await realpath(root).catch(absent)) ?? root;
   for (const name of (await readdir(records).catch(absent)) ?? []) {
     const lock = await readFile(join(records, name, 'locked'), 'utf8').catch(absent);
     const link = await readFile(join(records, name, 'gitdir'), 'utf8').catch(absent);
-    // Git was killed before it had written anything else there.
-    if (link === null && ours.has(lock?.trim() ?? '')) await rm(join(records, name), { recursive: true, force: true });
-    if (lock?.trim() !== lockReasons.throwaway || link === null) continue;
-    const path = dirname(link.trim());
-    if (path.startsWith(`${root}/`)) await removeThrowaway(git, repository, path);
+    if (link === null) {
+      // Git was killed before it had written anything else there; or it is still alive, and just about to.
+      const torn = ours.has(lock?.trim() ?? '') && !(await git.busy(repository));
+      if (torn) await rm(join(records, name), { recursive: true, force: true });
+    } else if (lock?.trim() === lockReasons.throwaway) {
+      const path = dirname(link.trim());
+      if (path.startsWith(`${real}/`)) await removeThrowaway(git, repository, path);
+    }
   }
 }
 

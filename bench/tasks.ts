@@ -1,15 +1,15 @@
 /**
- * Measures the task room in process, through the pipeline and a real log (synchronous=FULL).
- * Usage: node bench/tasks.ts [lifecycle] [claim] [flat]
+ * The task room in process, on a real log (synchronous=FULL), and as a whole MAOS with its core thread.
+ * Beside it: bare SQLite with the same promises. `node bench/tasks.ts [lifecycle] [composed] [claim] [flat]`
  */
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { readConfig } from '../src/app/config.ts';
+import { startServer } from '../src/app/server.ts';
 import type { Actor } from '../src/kernel/actor.ts';
-import type { CommandContext, Handler } from '../src/kernel/handler.ts';
+import type { Call } from '../src/kernel/handler.ts';
 import { newId } from '../src/kernel/id.ts';
 import type { InputOf, Operation, OutputOf } from '../src/kernel/operation.ts';
-import { Pipeline, type CommandResult } from '../src/log/pipeline.ts';
+import { type CommandCall, type CommandResult, Pipeline } from '../src/log/pipeline.ts';
 import { SqliteLog } from '../src/log/sqlite.ts';
 import { Views } from '../src/log/views.ts';
 import { GroupWriter } from '../src/log/writer.ts';
@@ -17,47 +17,30 @@ import { taskOps } from '../src/tasks/contract.ts';
 import { Leases } from '../src/tasks/leases.ts';
 import { taskHandlers } from '../src/tasks/service.ts';
 import { taskView } from '../src/tasks/views.ts';
+import { median, quantile, report, runParts } from './figure.ts';
+import { temporary } from './product.ts';
+import { bareInserts } from './sqlite.ts';
 
 const actor: Actor = { kind: 'user', id: 'bench' };
+const callers = 64;
 
-interface Core {
-  readonly pipeline: Pipeline;
-  readonly writer: GroupWriter;
-  /** Milliseconds of each command so far: deciding, appending and changing the views, without the commit's fsync. */
-  readonly decided: number[];
-}
-
-function timed(handler: Handler, times: number[]): Handler {
-  if (handler.kind !== 'command') return handler;
-  return {
-    ...handler,
-    run(ctx: CommandContext, input: never) {
-      const start = performance.now();
-      const output = handler.run(ctx, input);
-      times.push(performance.now() - start);
-      return output;
-    },
-  };
-}
-
-/** Runs `measure` on a new log in a folder that is removed afterwards. */
-async function withCore<T>(measure: (core: Core) => T | Promise<T>): Promise<T> {
-  const decided: number[] = [];
-  const folder = mkdtempSync(join(tmpdir(), 'maos-bench-'));
-  const log = new SqliteLog(join(folder, 'maos.db'));
+/** Runs `measure` on a new log. */
+async function withPipeline<T>(
+  measure: (pipeline: Pipeline) => T | Promise<T>,
+  beforeCommit: () => void = () => undefined,
+): Promise<T> {
+  const log = new SqliteLog(join(temporary(), 'maos.db'));
   try {
     const views = new Views([taskView]);
     views.prepare(log.database);
-    const handlers = taskHandlers({ leases: new Leases() }).map((handler) => timed(handler, decided));
-    const pipeline = new Pipeline({ log, views, handlers, now: () => Date.now(), newId });
-    return await measure({ pipeline, writer: new GroupWriter(pipeline), decided });
+    const handlers = taskHandlers({ leases: new Leases() });
+    return await measure(new Pipeline({ log, views, handlers, now: () => Date.now(), newId, beforeCommit }));
   } finally {
     log.close();
-    rmSync(folder, { recursive: true });
   }
 }
 
-function envelope<Op extends Operation>(operation: Op, input: InputOf<Op>) {
+function envelope<Op extends Operation>(operation: Op, input: InputOf<Op>): CommandCall {
   return {
     operation: operation.name,
     input: operation.input.parse(input),
@@ -74,69 +57,90 @@ function outputOf<Op extends Operation>(_operation: Op, result: CommandResult | 
   return result.output as OutputOf<Op>;
 }
 
-function report(figure: string, values: Readonly<Record<string, number>>, line: string): void {
-  console.log(JSON.stringify({ figure, ...values }));
-  console.log(`  ${line}`);
-}
-
-function quantile(values: readonly number[], q: number): number {
-  const sorted = values.toSorted((a, b) => a - b);
-  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * q))] ?? 0;
-}
-
-const round = (value: number, digits = 4): number => Number(value.toFixed(digits));
-
-async function lifecycle(callers: number, perCaller: number): Promise<void> {
-  const { perSecond, cpuMicros } = await withCore(async ({ writer }) => {
-    const run = async (count: number): Promise<void> => {
-      for (let i = 0; i < count; i += 1) {
-        await writer.submit(envelope(taskOps.create, { title: 'bench' }));
-        const { task } = outputOf(taskOps.claim, await writer.submit(envelope(taskOps.claim, { worker: 'bench' })));
-        if (task === null) throw new Error('Nothing to claim.');
-        const done = await writer.submit(
-          envelope(taskOps.complete, { task: task.id, fence: task.fence, result: 'ok' }),
-        );
-        outputOf(taskOps.complete, done);
-      }
-    };
-    const all = (count: number): Promise<void[]> => Promise.all(Array.from({ length: callers }, () => run(count)));
-    await all(20);
+/** So many callers, each with one lifecycle (create, claim, complete) under way; returns lifecycles per second. */
+async function lifecycles(call: Call, perCaller: number): Promise<{ value: number; note: string }> {
+  const run = async (count: number): Promise<void> => {
+    for (let i = 0; i < count; i += 1) {
+      await call(taskOps.create, { title: 'bench' });
+      const { task } = await call(taskOps.claim, { worker: 'bench' });
+      if (task === null) throw new Error('Nothing to claim.');
+      await call(taskOps.complete, { task: task.id, fence: task.fence, result: 'ok' });
+    }
+  };
+  const all = (count: number): Promise<void[]> => Promise.all(Array.from({ length: callers }, () => run(count)));
+  await all(50);
+  const rates: number[] = [];
+  const cpu = process.cpuUsage();
+  for (let round = 0; round < 5; round += 1) {
     const start = performance.now();
-    const cpu = process.cpuUsage();
     await all(perCaller);
-    const { user, system } = process.cpuUsage(cpu);
-    const count = callers * perCaller;
-    return {
-      perSecond: Math.round((count * 1_000) / (performance.now() - start)),
-      cpuMicros: round((user + system) / count, 1),
-    };
-  });
-  const line = `${perSecond} lifecycles/s (create, claim, complete) with ${callers} callers; ${cpuMicros} µs of CPU each`;
-  report('task_lifecycle', { callers, perSecond, cpuMicros }, line);
+    rates.push((callers * perCaller * 1_000) / (performance.now() - start));
+  }
+  const { user, system } = process.cpuUsage(cpu);
+  const each = (user + system) / (rates.length * callers * perCaller);
+  return { value: median(rates), note: `${each.toFixed(0)} µs of CPU each` };
 }
 
-async function claim(queued: number, delayed: number): Promise<void> {
-  const { decided, durable } = await withCore(({ pipeline, decided }) => {
-    fill(pipeline, queued - delayed, {});
-    fill(pipeline, delayed, { notBefore: Date.now() + 3_600_000 });
-    decided.length = 0;
-    const durable = Array.from({ length: 2_000 }, () => clocked(pipeline, taskOps.claim, { worker: 'bench' }));
-    return { decided, durable };
+/** Three durable rows each, grouped as the log groups them. */
+const bareLifecycles = (): { bare: { name: string; value: number } } => ({
+  bare: { name: 'SQLite, three inserts', value: bareInserts(callers) / 3 },
+});
+
+async function lifecycle(): Promise<void> {
+  const rate = await withPipeline((pipeline) => {
+    const writer = new GroupWriter(pipeline);
+    return lifecycles(
+      async (operation, input) => outputOf(operation, await writer.submit(envelope(operation, input))),
+      400,
+    );
   });
-  const [p50, p99, durableP50] = [
-    round(quantile(decided, 0.5)),
-    round(quantile(decided, 0.99)),
-    round(quantile(durable, 0.5)),
-  ];
-  report(
-    'task_claim',
-    { queued, delayed, p50Ms: p50, p99Ms: p99, durableP50Ms: durableP50 },
-    `claim p50 ${p50} ms, p99 ${p99} ms with ${queued} queued, ${delayed} of them delayed (with a commit of its own: ${durableP50} ms)`,
+  const name = 'task lifecycle in process, 64 callers';
+  report({ name, ...rate, unit: '/s', target: { least: 20_000 }, ...bareLifecycles() });
+}
+
+/** Through the registry, to the core thread and back, with the tables of all rooms. */
+async function composed(): Promise<void> {
+  const home = temporary();
+  const environment = { PATH: process.env['PATH'], HOME: home, MAOS_HOME: home };
+  const server = await startServer({
+    config: readConfig(environment),
+    version: 'bench',
+    acts: true,
+    listens: false,
+    environment,
+  });
+  try {
+    const rate = await lifecycles(server.registry.as(actor), 100);
+    const name = 'task lifecycle in process through the registry and the core thread, 64 callers';
+    report({ name, ...rate, unit: '/s', target: { least: 20_000 }, ...bareLifecycles() });
+  } finally {
+    await server.close();
+  }
+}
+
+/** What a claim does until its commit; how long the commit takes is the disk's affair. */
+async function claim(): Promise<void> {
+  const [queued, delayed] = [200_000, 50_000];
+  let committing = 0;
+  const timings = await withPipeline(
+    (pipeline) => {
+      fill(pipeline, queued - delayed, {});
+      fill(pipeline, delayed, { notBefore: Date.now() + 3_600_000 });
+      return Array.from({ length: 2_000 }, () => {
+        const begin = performance.now();
+        const whole = timed(pipeline, taskOps.claim, { worker: 'bench' });
+        return { whole, work: committing - begin };
+      });
+    },
+    () => (committing = performance.now()),
   );
+  const [work, whole] = [timings.map((one) => one.work), timings.map((one) => one.whole)];
+  const note = `p99 ${quantile(work, 0.99).toFixed(3)} ms; with its own commit p50 ${median(whole).toFixed(3)} ms`;
+  const name = 'claim with 200,000 tasks queued, 50,000 of them delayed, p50';
+  report({ name, value: median(work), unit: 'ms', target: { most: 0.1 }, note });
 }
 
-/** Milliseconds of one call in a transaction of its own. */
-function clocked<Op extends Operation>(pipeline: Pipeline, operation: Op, input: InputOf<Op>): number {
+function timed<Op extends Operation>(pipeline: Pipeline, operation: Op, input: InputOf<Op>): number {
   const call = envelope(operation, input);
   const start = performance.now();
   outputOf(operation, pipeline.submit([call])[0]);
@@ -154,26 +158,19 @@ function fill(pipeline: Pipeline, count: number, extra: { readonly notBefore?: n
   }
 }
 
-async function flat(calls: number): Promise<void> {
-  const { decided, durable } = await withCore(({ pipeline, decided }) => {
-    const durable = Array.from({ length: calls }, () => clocked(pipeline, taskOps.create, { title: 'bench' }));
-    return { decided, durable };
-  });
-  const at = (times: readonly number[]): { early: number; late: number; ratio: number } => {
-    const early = round(quantile(times.slice(100, 600), 0.5));
-    const late = round(quantile(times.slice(-500), 0.5));
-    return { early, late, ratio: round(late / early, 2) };
-  };
-  const [own, whole] = [at(decided), at(durable)];
-  report(
-    'task_flat',
-    { calls, earlyMs: own.early, lateMs: own.late, ratio: own.ratio, durableRatio: whole.ratio },
-    `create p50 ${own.early} ms at the 100th call, ${own.late} ms at the ${calls}th: × ${own.ratio} (with a commit each: × ${whole.ratio})`,
+async function flat(): Promise<void> {
+  const times = await withPipeline((pipeline) =>
+    Array.from({ length: 100_000 }, () => timed(pipeline, taskOps.create, { title: 'bench' })),
   );
+  const [early, late] = [median(times.slice(50, 550)), median(times.slice(-500))];
+  const note = `p50 ${early.toFixed(3)} ms around the 300th, ${late.toFixed(3)} ms around the 99,750th`;
+  report({
+    name: 'command latency, 100,000th call by 100th',
+    value: late / early,
+    unit: '×',
+    target: { most: 1.5 },
+    note,
+  });
 }
 
-const wanted = process.argv.slice(2);
-const asked = (name: string): boolean => wanted.length === 0 || wanted.includes(name);
-if (asked('lifecycle')) await lifecycle(64, 1_000);
-if (asked('claim')) await claim(200_000, 50_000);
-if (asked('flat')) await flat(100_000);
+await runParts({ lifecycle, composed, claim, flat });

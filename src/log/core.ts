@@ -161,7 +161,6 @@ export class CoreClient {
   #outbox: (readonly [number, CommandCall])[] = [];
   #last = 0;
   #failure: AppError | undefined;
-  #closed: (() => void) | undefined;
   #closing: Promise<void> | undefined;
 
   private constructor(worker: Worker, onHead: (head: number) => void) {
@@ -218,13 +217,9 @@ export class CoreClient {
 
   async #close(): Promise<void> {
     if (this.#failure !== undefined) return;
-    const closed = new Promise<void>((resolve) => {
-      this.#closed = resolve;
-    });
     this.#post();
     this.#send({ kind: 'close' });
-    await Promise.race([closed, this.stopped]);
-    this.#fail(new Error('the server is stopping'));
+    await this.stopped;
     await this.#worker.terminate();
   }
 
@@ -276,7 +271,8 @@ export class CoreClient {
         this.#fail(errorFrom(message.error));
         break;
       case 'closed':
-        this.#closed?.();
+        // At once: the end of the thread may be told in the same turn.
+        this.#fail(new Error('the server is stopping'));
         break;
     }
   }

@@ -51,6 +51,8 @@ export default defineConfig({
     agent: 'src/runtimes/fake/agent.ts',
   },
   platform: 'node',
+  // It is loaded with the first rule that has a condition, and finds its WebAssembly beside itself.
+  external: ['@cedar-policy/cedar-wasm/nodejs'],
   plugins: [ascii, licences],
   output: {
     dir: 'dist/app',

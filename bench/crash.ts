@@ -1,6 +1,11 @@
-/** Kills the server again and again while it carries out a plan of fifty tasks: `npm run crash -- --seeds 200 [--from 1] [--kills 40] [--keep] [--harsh]`. */
+/**
+ * Kills the server again and again while it carries out a plan of fifty tasks:
+ * `npm run crash -- --seeds 200 [--from 1] [--kills 40] [--keep] [--harsh] [--packed]`. Packed: the program as it is published, which
+ * starts in less time than the sources of the checkout.
+ */
 import { parseArgs } from 'node:util';
 import { crashRun } from '../src/app/crash-run.fixture.ts';
+import { product } from './product.ts';
 
 const { values } = parseArgs({
   options: {
@@ -9,8 +14,10 @@ const { values } = parseArgs({
     kills: { type: 'string', default: '40' },
     keep: { type: 'boolean', default: false },
     harsh: { type: 'boolean', default: false },
+    packed: { type: 'boolean', default: false },
   },
 });
+if (values.packed) process.env['MAOS_TEST_PROGRAM'] = product();
 const [seeds, from, kills] = [Number(values.seeds), Number(values.from), Number(values.kills)];
 
 const bad: number[] = [];

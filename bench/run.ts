@@ -15,11 +15,14 @@ const benches: Readonly<Record<string, number>> = {
   footprint: 5,
   tasks: 5,
   rest: 3,
+  policy: 3,
+  mcp: 5,
   disk: 3,
   spawn: 3,
   worktree: 3,
   runs: 10,
   log: 5,
+  auth: 2,
   rebuild: 10,
 };
 

@@ -1,16 +1,24 @@
 import { join } from 'node:path';
 import { notFound } from '../kernel/error.ts';
 import { action, type Handler, type Reader } from '../kernel/handler.ts';
+import { type Mask, noMask } from '../kernel/mask.ts';
+import type { Keys } from '../kernel/seal.ts';
+import { sealedReader } from './archive.ts';
 import { currentAttempt } from './attempt.ts';
 import { agentOps } from './contract.ts';
+import { knownRuntime } from './request.ts';
 import { type Assignment, assignmentAt, resolveAgent } from './roster.ts';
-import type { Probe, Runtime } from './runtime.ts';
-import { readLines, readPiece, render, wholeCharacters } from './transcript.ts';
+import type { Probe, Runtime, SettingProblem, Settings } from './runtime.ts';
+import { readLines, readMasked, readPiece, render, wholeCharacters } from './transcript.ts';
 
 export interface AgentActionOptions {
   readonly runtimes: ReadonlyMap<string, Runtime>;
   /** The server's environment: where the programs of the runtimes are looked for. */
   readonly environment: Readonly<Record<string, string | undefined>>;
+  /** What hides the secrets that a session was given in what it printed. */
+  readonly mask?: (assignment: Assignment) => Promise<Mask>;
+  /** What opens the output of ended sessions, where that is sealed. */
+  readonly keys?: () => Promise<Pick<Keys, 'find'>>;
 }
 
 function sessionToRead(db: Reader, text: string, generation: number | undefined): Assignment {
@@ -27,22 +35,43 @@ function withoutHoles(env: Readonly<Record<string, string | undefined>>): Record
   return Object.fromEntries(Object.entries(env).flatMap(([key, value]) => (value === undefined ? [] : [[key, value]])));
 }
 
+function settingProblems(runtime: Runtime, settings: Settings): readonly SettingProblem[] {
+  if (runtime.check !== undefined) return runtime.check(settings);
+  return Object.keys(settings.options).map((option) => ({
+    path: ['options', option],
+    message: `The runtime "${runtime.name}" has no options. Remove this one.`,
+    onKey: true,
+  }));
+}
+
 /** Operations of agents that read the disk or start programs. */
 export function agentActions(options: AgentActionOptions): readonly Handler[] {
   return [
     action(agentOps.logs, async (ctx, { agent, generation, after, limit, raw, stream }) => {
-      const { session, config } = sessionToRead(ctx.db, agent, generation);
+      const assignment = sessionToRead(ctx.db, agent, generation);
+      const { session, config } = assignment;
+      const mask = (await options.mask?.(assignment)) ?? noMask;
       const path = join(currentAttempt(session.folder), stream);
+      const read = options.keys === undefined ? readPiece : sealedReader(await options.keys());
       const final = session.state === 'ended';
       const runtime = options.runtimes.get(config.runtime);
       if (raw || stream === 'stderr' || runtime === undefined) {
-        const piece = readPiece(path, after, limit);
-        const { text, length } = wholeCharacters(piece, final && piece.atEnd);
+        const piece = read(path, after, limit);
+        const whole = wholeCharacters(piece, final && piece.atEnd);
+        const { text, length } = mask === noMask ? whole : readMasked(path, after, whole.length, final, mask, read);
         return { text, next: after + length, ended: final && piece.atEnd };
       }
-      const piece = readLines(path, after, limit, final);
-      return { text: render(runtime, piece.bytes), next: after + piece.bytes.length, ended: final && piece.atEnd };
+      const piece = readLines(path, after, limit, final, read);
+      const shown = mask.bytes(piece.bytes, 0, piece.bytes.length);
+      return { text: mask.text(render(runtime, shown)), next: after + piece.bytes.length, ended: final && piece.atEnd };
     }),
+    action(agentOps.checkSettings, async (_ctx, { runtime, ...settings }) => ({
+      problems: settingProblems(knownRuntime(options.runtimes, runtime), settings).map(({ path, message, onKey }) => ({
+        path: [...path],
+        message,
+        onKey: onKey === true,
+      })),
+    })),
     action(agentOps.runtimes, async (_ctx, { probe }) => {
       const unknown: Probe | { usable: null; version: null; fix: null } = { usable: null, version: null, fix: null };
       const env = withoutHoles(options.environment);

@@ -68,12 +68,39 @@ export const usage = z.strictObject({
   costUsd: z.number().nullable().describe('null: the program reports no price.'),
 });
 
+/**
+ * How usage is summed, everywhere: SQL over a table with a row a session, its `cost` (null: no price was told), its `tokens`, and
+ * whether it has `ended`. An unknown price is never a zero: `unpriced` says that the sum is a lower bound so far, `unknown` that
+ * it stays one, which stops whatever has a budget in money.
+ */
+export const usageSums = {
+  costUsd: 'coalesce(sum(cost), 0)',
+  tokens: 'coalesce(sum(tokens), 0)',
+  unpriced: 'coalesce(max(cost IS NULL AND tokens > 0), 0)',
+  unknown: 'coalesce(max(cost IS NULL AND tokens > 0 AND ended), 0)',
+} as const;
+
+/** Where the value of a variable comes from that is not kept: a variable of the server, or a secret. */
+export const passedVariable = z.union([z.string(), z.strictObject({ secret: z.string() })]);
+type PassedVariables = Readonly<Record<string, z.output<typeof passedVariable>>>;
+
+/** The names of the secrets among variables that are not kept. */
+export function secretNames(passEnv: PassedVariables): string[] {
+  return [...new Set(Object.values(passEnv).flatMap((from) => (typeof from === 'string' ? [] : [from.secret])))];
+}
+
 /** What one session of an agent is started with. */
 export const sessionRequest = z.strictObject({
   prompt: z.string().max(1_000_000).nullable().default(null),
   argv: z.array(z.string()).min(1).nullable().default(null).describe('A command, for the command runtime.'),
   cwd: z.string().describe('The folder it works in.'),
-  env: z.record(z.string(), z.string()).default({}).describe('Added to the agent’s environment.'),
+  env: z.record(z.string(), z.string()).default({}).describe('Added to the agent’s environment; kept in the log.'),
+  passEnv: z
+    .record(z.string(), passedVariable)
+    .default({})
+    .describe(
+      'Variables whose values are found when the process is started, and not kept: {TOKEN: NAME_THERE} from the server’s environment, {TOKEN: {secret: NAME}} from its secrets.',
+    ),
   options: settings.options.default({}).describe('Settings of its runtime, over those of the agent.'),
   resume: z.boolean().default(false).describe('Continue the agent’s last conversation, where the runtime can.'),
   task: z.string().nullable().default(null),
@@ -406,6 +433,25 @@ export const agentOps = {
       ),
     }),
     route: 'GET /runtimes',
+  }),
+  checkSettings: operation({
+    name: 'runtime.check',
+    summary: 'Tells what a runtime would refuse in an agent’s options and arguments.',
+    effect: 'read',
+    scope: 'agent:read',
+    input: z.strictObject({ runtime: z.string(), options: settings.options, args: z.array(z.string()) }),
+    output: z.strictObject({
+      problems: z.array(
+        z.strictObject({
+          path: z.array(z.union([z.string(), z.int()])).describe('Begins with options or args.'),
+          message: z.string(),
+          onKey: z.boolean().describe('It is about the name of the field, not its value.'),
+        }),
+      ),
+    }),
+    route: 'POST /runtimes/check',
+    internal: true,
+    refusals: { invalid: 'The runtime is unknown.' },
   }),
   reportStarted: operation({
     name: 'session.started',

@@ -1,7 +1,7 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { Registry, localAuthorise } from '../gateway/registry.ts';
-import { systemActor } from '../kernel/actor.ts';
+import { Registry } from '../gateway/registry.ts';
+import { systemCaller } from '../kernel/caller.ts';
 import { type Clock, systemClock } from '../kernel/clock.ts';
 import type { LogRecord } from '../kernel/event.ts';
 import type { Call } from '../kernel/handler.ts';
@@ -85,14 +85,13 @@ export class Fleet {
       core: new GroupWriter(pipeline),
       now,
       newId,
-      authorise: localAuthorise,
     });
-    this.call = registry.as({ kind: 'system', id: 'test' });
+    this.call = registry.as(systemCaller('test'));
     this.runner = new Runner({
       host: this.host,
       runtimes,
       reader: this.reader,
-      call: registry.as(systemActor('runner')),
+      call: registry.as(systemCaller('runner')),
       clock: options.clock ?? systemClock,
       environment,
       onFailure: (session, error) =>

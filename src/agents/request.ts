@@ -6,8 +6,8 @@ import type { Capabilities } from './runtime.ts';
 
 type Runtimes = ReadonlyMap<string, Capabilities>;
 
-/** What a runtime can do; refuses a name that no runtime has. */
-export function capabilitiesOf(runtimes: Runtimes, name: string): Capabilities {
+/** What is known of a runtime; refuses a name that no runtime has. */
+export function knownRuntime<Known>(runtimes: ReadonlyMap<string, Known>, name: string): Known {
   const found = runtimes.get(name);
   if (found !== undefined) return found;
   const guess = nearest(name, [...runtimes.keys()]);
@@ -25,7 +25,7 @@ function having(runtimes: Runtimes, capability: keyof Capabilities): string {
 
 /** Refuses what a runtime lacks, naming it. */
 export function demand(runtimes: Runtimes, runtime: string, capability: keyof Capabilities, what: string): void {
-  if (capabilitiesOf(runtimes, runtime)[capability]) return;
+  if (knownRuntime(runtimes, runtime)[capability]) return;
   throw invalid(`The runtime "${runtime}" ${what} (it lacks "${capability}").`, {
     fix: having(runtimes, capability),
     details: { runtime, lacks: capability },
@@ -35,7 +35,7 @@ export function demand(runtimes: Runtimes, runtime: string, capability: keyof Ca
 /** Refuses, before anything starts, a request that an agent's runtime cannot carry out. */
 export function checkRequest(runtimes: Runtimes, config: AgentConfiguration, request: SessionRequest): void {
   const { runtime, limits } = config;
-  const can = capabilitiesOf(runtimes, runtime);
+  const can = knownRuntime(runtimes, runtime);
   if (request.prompt !== null) demand(runtimes, runtime, 'prompt', 'takes no prompt but a command');
   if (request.argv !== null && can.prompt) {
     throw invalid(`The runtime "${runtime}" takes a prompt, not a command.`, {

@@ -91,6 +91,21 @@ describe('a command', () => {
     });
   });
 
+  it('gets variables of the server that its request names, and is not started without them', async () => {
+    const fleet = await server().open();
+    const { id } = await fleet.call(agentOps.create, { runtime: 'command' });
+    const start = (passEnv: Record<string, string>) =>
+      fleet.call(agentOps.start, { agent: id, argv: ['printenv', 'KEY'], cwd: home, env: { KEY: 'plain' }, passEnv });
+    const first = await start({ KEY: 'SERVER_SECRET' });
+    await fleet.ended(first);
+    expect(await fleet.output(first)).toBe('must not leak\n');
+    expect(JSON.stringify(fleet.records('session.requested'))).not.toContain('must not leak');
+    expect(await fleet.ended(await start({ KEY: 'NOT_THERE' }))).toMatchObject({
+      pid: null,
+      outcome: { reason: 'missing_variable', message: expect.stringContaining('NOT_THERE'), retry: false },
+    });
+  });
+
   it('whose program is missing, or whose folder is, ends at once and says what to do', async () => {
     const fleet = await server().open();
     const { id } = await fleet.call(agentOps.create, { runtime: 'command' });

@@ -11,15 +11,16 @@ import type { Clock } from '../kernel/clock.ts';
 import { AppError } from '../kernel/error.ts';
 import type { EventDefinition, LogRecord } from '../kernel/event.ts';
 import type { Call, Reactor, Reader } from '../kernel/handler.ts';
+import type { Mask } from '../kernel/mask.ts';
 import { KeyedMutex } from '../kernel/mutex.ts';
 import { attempts, currentAttempt, Handled, nextAttempt } from './attempt.ts';
 import { agentEvents, agentOps, type Signal } from './contract.ts';
-import { agentEnvironment } from './environment.ts';
+import { agentEnvironment, missingVariables } from './environment.ts';
 import { sessionName } from './model.ts';
 import { Monitor, stopGraceMs } from './monitor.ts';
 import { findProgram } from './program.ts';
 import { type Assignment, assignmentAt, liveSessions } from './roster.ts';
-import type { Host, HostProcess, Launch, Outcome, Runtime } from './runtime.ts';
+import type { Gate, Host, HostProcess, Launch, Outcome, Runtime } from './runtime.ts';
 
 export interface RunnerOptions {
   readonly host: Host;
@@ -31,6 +32,12 @@ export interface RunnerOptions {
   readonly clock: Clock;
   /** The server's own environment, of which agents get only what is allowed. */
   readonly environment: Readonly<Record<string, string | undefined>>;
+  /** What a session is given in its environment so that it can call MAOS as itself. */
+  /** What hides the secrets that a session was given in what is reported of it. */
+  readonly mask?: (assignment: Assignment) => Promise<Mask>;
+  readonly credentials?: (assignment: Assignment) => Promise<Readonly<Record<string, string>>>;
+  /** What programs ask before each tool call. */
+  readonly gate?: Gate;
   /** Told of what failed and is tried again, or was noticed and lived with. */
   readonly onFailure: (session: string, error: unknown) => void;
 }
@@ -167,8 +174,11 @@ export class Runner {
     const { session, agentState, reason } = assignment;
     if (agentState === 'stopping')
       return new NotStarted('killed', `Stopped before it was started: ${reason ?? 'no reason given'}.`, false);
+    const unset = missingVariables(this.#options.environment, session.request.passEnv);
+    if (unset.length > 0) return unsetVariables(unset);
     try {
-      const launch = this.#launch(assignment);
+      const credentials = (await this.#options.credentials?.(assignment)) ?? {};
+      const launch = this.#launch(assignment, credentials);
       const missing = await this.#missing(assignment, launch);
       if (missing !== undefined) return missing;
       const { cwd } = session.request;
@@ -185,7 +195,7 @@ export class Runner {
     }
   }
 
-  #launch(assignment: Assignment): Launch {
+  #launch(assignment: Assignment, credentials: Readonly<Record<string, string>>): Launch {
     const { session, config, sessionId, resumes } = assignment;
     const { prompt, argv, cwd, options, resultSchema, budgetUsd } = session.request;
     const runtime = this.#runtime(assignment);
@@ -197,8 +207,9 @@ export class Runner {
       sessionId,
       maxBudgetUsd: lower(config.limits.budgetUsd, budgetUsd),
       resultSchema: resultSchema ?? null,
-      env: agentEnvironment(this.#options.environment, runtime.inherits ?? [], assignment),
+      env: { ...agentEnvironment(this.#options.environment, runtime.inherits ?? [], assignment), ...credentials },
       cwd,
+      ...(this.#options.gate === undefined ? {} : { gate: this.#options.gate }),
       options: { ...config.options, ...options },
     });
     return { ...launch, argv: [...launch.argv, ...config.args] };
@@ -225,7 +236,8 @@ export class Runner {
       process.release();
       return undefined;
     }
-    const { clock, call, onFailure } = this.#options;
+    const { clock, onFailure } = this.#options;
+    const call = this.#masked(assignment);
     const name = sessionName(assignment.session.agent, assignment.session.generation);
     const runtime = this.#runtime(assignment);
     const monitor = new Monitor({
@@ -251,6 +263,13 @@ export class Runner {
     return monitor;
   }
 
+  /** Whatever is reported of a session, its secrets are not in it. */
+  #masked(assignment: Assignment): Call {
+    const { call, mask } = this.#options;
+    if (mask === undefined) return call;
+    return async (operation, input) => call(operation, (await mask(assignment)).data(input));
+  }
+
   #forget(name: string, monitor: Monitor): void {
     if (this.#monitors.get(name) === monitor) this.#monitors.delete(name);
   }
@@ -262,6 +281,16 @@ export class Runner {
       fix: `Change the agent's runtime; known: ${[...this.#options.runtimes.keys()].join(', ')}.`,
     });
   }
+}
+
+function unsetVariables(names: readonly string[]): NotStarted {
+  const them = names.join(', ');
+  const fix = `Set it where MAOS is started: maos down, export ${names[0] ?? ''}=…, maos up.`;
+  return new NotStarted(
+    'missing_variable',
+    `The server’s environment has no ${them}, which it is to be given. ${fix}`,
+    false,
+  );
 }
 
 /** Requests of an older MAOS say nothing of a budget. */

@@ -45,6 +45,15 @@ export type SessionEvent =
       readonly interrupted?: true;
     };
 
+/** Stands before the tool calls of an agent's program. */
+export interface Gate {
+  readonly argv: readonly string[];
+  /** How long it waits for an answer at most, in seconds. */
+  readonly patience: number;
+  /** Where a runtime may write what its program reads. */
+  readonly folder: string;
+}
+
 /** What an agent is started with. */
 export interface LaunchRequest {
   /** For runtimes with `capabilities.prompt`. */
@@ -62,6 +71,8 @@ export interface LaunchRequest {
   /** Environment that the program will get: already complete; a runtime may add to it. */
   readonly env: Readonly<Record<string, string>>;
   readonly cwd: string;
+  /** For programs that ask before each tool call: the command that answers. Left out: nothing is asked. */
+  readonly gate?: Gate;
   /** The runtime's own options from the plan or the agent's definition (permissions, tools); unknown ones are refused. */
   readonly options?: Readonly<Record<string, unknown>>;
 }
@@ -93,8 +104,8 @@ export type Outcome =
   | {
       readonly kind: 'failed';
       /**
-       * `exit`, `no_result`, `hang`, `timeout`, `killed`, `lost`, `refused`, `rate_limited`, `auth`, `model_error`, `missing_program`;
-       * `orphans` (it ended while its processes were still at work), `budget`, `interrupted`, `no_conversation` (nothing to
+       * `exit`, `no_result`, `hang`, `timeout`, `killed`, `lost`, `refused`, `rate_limited`, `auth`, `model_error`, `missing_program`,
+       * `missing_variable`; `orphans` (it ended while its processes were still at work), `budget`, `interrupted`, `no_conversation` (nothing to
        * resume: start anew), `failed` (the agent itself says that it failed).
        */
       readonly reason: string;
@@ -119,10 +130,27 @@ export interface Probe {
   readonly fix: string | null;
 }
 
+/** What an agent of a runtime is set up with, as a plan or the roster says it. */
+export interface Settings {
+  readonly options: Readonly<Record<string, unknown>>;
+  /** Further arguments for its program. */
+  readonly args: readonly string[];
+}
+
+/** One thing in the settings that would be refused: where (`['options', 'hooks']`, `['args', 0]`), what is wrong, and what to do. */
+export interface SettingProblem {
+  readonly path: readonly (string | number)[];
+  readonly message: string;
+  /** It is about the name of the field, not its value. */
+  readonly onKey?: true;
+}
+
 export interface Runtime {
   readonly name: string;
   readonly summary: string;
   readonly capabilities: Capabilities;
+  /** Finds, before anything is started, what `launch` or the program would refuse. Left out: it has no options and takes every argument. */
+  check?(settings: Settings): readonly SettingProblem[];
   launch(request: LaunchRequest): Launch;
   /** `earlier`: what the sessions that this one continues have used, for a program that reports its whole conversation. */
   reader(earlier?: Usage | null): OutputReader;

@@ -5,7 +5,7 @@ import { sha256 } from '../kernel/hash.ts';
 import { type Agent, agentEvents, agentOps, type SessionRequest, type Signal } from './contract.ts';
 import { moved, uuidFrom } from './model.ts';
 import { reportHandlers } from './reports.ts';
-import { capabilitiesOf, checkRequest, conversationFor, demand } from './request.ts';
+import { checkRequest, conversationFor, demand, knownRuntime } from './request.ts';
 import { agentAt, agentIds, checkName, lastConversation, listAgents, resolveAgent, sessionsOf } from './roster.ts';
 import type { Capabilities } from './runtime.ts';
 
@@ -52,7 +52,7 @@ function restart(ctx: CommandContext, options: AgentServiceOptions, text: string
       fix: 'Start it with a prompt or a command (maos agent start).',
     });
   }
-  const can = capabilitiesOf(options.runtimes, agent.runtime).resume;
+  const can = knownRuntime(options.runtimes, agent.runtime).resume;
   const resume = can && lastConversation(ctx.db, agent.id, agent.runtime) !== null;
   return begin(ctx, options, agent.id, { ...agent.session.request, resume });
 }
@@ -60,7 +60,7 @@ function restart(ctx: CommandContext, options: AgentServiceOptions, text: string
 function rosterHandlers(options: AgentServiceOptions): Handler[] {
   return [
     command(agentOps.create, (ctx, input) => {
-      capabilitiesOf(options.runtimes, input.runtime);
+      knownRuntime(options.runtimes, input.runtime);
       const id = ctx.newId('agent');
       const name = input.name ?? `${input.runtime}-${id.slice('agent_'.length, 'agent_'.length + 6)}`;
       checkName(ctx.db, name, null);
@@ -72,7 +72,7 @@ function rosterHandlers(options: AgentServiceOptions): Handler[] {
       if (agent.state === 'removed') {
         throw conflict(`Agent ${agent.name} was removed.`, { fix: 'Create another agent (maos agent create).' });
       }
-      capabilitiesOf(options.runtimes, changes.runtime ?? agent.runtime);
+      knownRuntime(options.runtimes, changes.runtime ?? agent.runtime);
       if (changes.name !== undefined) checkName(ctx.db, changes.name, agent.id);
       const budgetUsd = limits?.budgetUsd === undefined ? agent.limits.budgetUsd : (limits.budgetUsd ?? undefined);
       ctx.emit(agentEvents.updated, agent.id, {

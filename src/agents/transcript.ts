@@ -1,4 +1,5 @@
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
+import type { Mask } from '../kernel/mask.ts';
 import type { Runtime, SessionEvent } from './runtime.ts';
 import { toolLine } from './sight.ts';
 
@@ -56,10 +57,30 @@ export function wholeCharacters(piece: Piece, final: boolean): { text: string; l
   return { text: bytes.toString('utf8', 0, length), length };
 }
 
+/**
+ * `length` bytes from `after` on as text, with what the mask hides. What lies around them is looked at too, because a value may lie
+ * across an edge; an end that may become a value is left for the next read, unless nothing comes any more.
+ */
+export function readMasked(
+  path: string,
+  after: number,
+  length: number,
+  final: boolean,
+  mask: Mask,
+  read = readPiece,
+): { text: string; length: number } {
+  const from = Math.max(0, after - mask.reach);
+  const window = read(path, from, after - from + length + mask.reach).bytes;
+  const end = Math.min(window.length, after - from + length);
+  const open = final || end < window.length ? 0 : mask.begun(window);
+  const kept = Math.max(after - from, end - open);
+  return { text: mask.bytes(window, after - from, kept).toString('utf8'), length: kept - (after - from) };
+}
+
 /** Whole lines from `after` on: at least one, if there is one, even if it is longer than `limit`. A last line without its newline counts once the output is final. */
-export function readLines(path: string, after: number, limit: number, final: boolean): Piece {
+export function readLines(path: string, after: number, limit: number, final: boolean, read = readPiece): Piece {
   for (let size = limit; ; size *= 2) {
-    const piece = readPiece(path, after, size);
+    const piece = read(path, after, size);
     if (piece.atEnd && final) return piece;
     const end = piece.bytes.lastIndexOf(newline) + 1;
     if (end > 0) return { bytes: piece.bytes.subarray(0, end), atEnd: piece.atEnd && end === piece.bytes.length };

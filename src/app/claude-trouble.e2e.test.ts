@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Agent } from '../agents/contract.ts';
-import { runOps } from '../workflows/contract.ts';
+import { type RunDetail, runOps } from '../workflows/contract.ts';
 import { ClaudeSite, mayWait, program, stepOf } from './claude.fixture.ts';
 import { say, shell, write } from './scripted-model.fixture.ts';
 
@@ -83,21 +83,50 @@ describe.skipIf(program === null)('Claude Code: what goes wrong, limits, and the
   });
 
   it('starts nothing more when the budget is used up, and says why', async () => {
-    const to = (name: string) => [write(`${name}.txt`, 'hello\n'), say('Done.')];
-    site.model.add({ when: 'Write one', steps: to('one') }, { when: 'Write two', steps: to('two') });
+    site.model.add({ when: 'Write one', steps: [write('one.txt', 'hello\n'), say('Done.')] });
     const run = await site.begin(`
 name: money
 budget: { usd: 0.02 }
 tasks:
   - { id: first, prompt: Write one }
-  - { id: second, prompt: Write two }
-  - { id: third, prompt: Write three, needs: [first, second] }
+  - { id: second, needs: [first], runtime: fake, prompt: "\`\`\`yaml\\n- usage: { cost: 0.01 }\\n- write: { path: two.txt, text: x }\\n\`\`\`" }
+  - { id: third, prompt: Write three, needs: [second] }
 `);
     const waiting = await site.ended(run);
     expect(waiting).toMatchObject({ state: 'waiting', reason: expect.stringContaining('budget of $0.02 is used up') });
     expect(waiting.steps.map(({ state }) => state)).toEqual(['done', 'done', 'queued']);
     expect((await site.server.call(runOps.resume, { run: run.id })).state).toBe('running');
     expect(await site.ended(run)).toMatchObject({ state: 'waiting', spent: { costUsd: waiting.spent.costUsd } });
+  });
+
+  it('goes on when the part of the budget that it was promised is used up, and another agent has left more', async () => {
+    site.model.add(
+      { when: 'Wait here', steps: [shell('sh wait.sh'), say('Done.')] },
+      { when: 'Write two', steps: [write('two.txt', 'hello\n'), say('Done.'), say('Done.'), say('Done.')] },
+    );
+    const run = await site.begin(`
+name: promised
+budget: { usd: 0.104 }
+agents: { waiter: { limits: { usd: 0.1 }, options: { allowedTools: ['Bash(sh wait.sh)'] } } }
+tasks:
+  - { id: first, agent: waiter, prompt: Wait here, allowEmpty: true }
+  - { id: second, prompt: Write two, needs: [begun] }
+  - { id: begun, command: 'while [ ! -e ${site.root}/begun ]; do sleep 0.05; done' }
+`);
+    const second = (now: RunDetail) => stepOf(now, 'second');
+    await site.until(
+      'the end of what was promised',
+      () => site.get(run),
+      (now) => second(now).attempt === 1 && second(now).state === 'queued',
+    );
+    expect(second(await site.get(run)).reason).toMatch(/^money:/);
+    site.go();
+    const done = await site.ended(run);
+    expect(done.state).toBe('succeeded');
+    const sessions = await site.sessionsOf('promised-1/second');
+    expect(sessions.map(({ outcome }) => outcome?.kind)).toEqual(['failed', 'succeeded']);
+    expect(sessions[0]?.request.budgetUsd).toBeCloseTo(0.004);
+    expect(sessions[1]?.request.budgetUsd).toBeGreaterThan(0.05);
   });
 
   it('tells Claude the budget, which then stops in the middle of its work', async () => {
@@ -207,12 +236,12 @@ tasks:
     expect(site.processes().filter(({ command }) => /claude|wait\.sh/.test(command))).toEqual([]);
   });
 
-  it('refuses options that Claude does not have, before anything is started', async () => {
-    const run = await site.begin(
-      'name: wrong\nagents: { coder: { options: { allowedTool: [Bash] } } }\ntasks:\n  - { id: task, agent: coder, prompt: Improve it, retries: 3 }\n',
-    );
-    const done = await site.ended(run);
-    expect(stepOf(done, 'task')).toMatchObject({ attempt: 1, reason: expect.stringContaining('allowedTool') });
+  it('refuses options that Claude does not have, with the plan', async () => {
+    const plan =
+      'name: wrong\nagents: { coder: { options: { allowedTool: [Bash] } } }\ntasks:\n  - { id: task, agent: coder, prompt: Improve it, retries: 3 }\n';
+    await expect(site.begin(plan)).rejects.toMatchObject({
+      issues: [{ line: 2, column: 31, message: expect.stringContaining('allowedTools') }],
+    });
     expect(site.model.requests()).toEqual([]);
   });
 

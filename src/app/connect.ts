@@ -1,11 +1,14 @@
 import { existsSync, readFileSync } from 'node:fs';
+import type { IncomingMessage } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Connect, Connection, RunningServer, Wanted } from '../cli/connection.ts';
+import { localCaller } from '../kernel/caller.ts';
 import { systemClock } from '../kernel/clock.ts';
 import { AppError } from '../kernel/error.ts';
-import { get } from '../kernel/http.ts';
+import { get, https } from '../kernel/http.ts';
 import type { LogRecord } from '../kernel/event.ts';
 import type { Operation, InputOf, OutputOf } from '../kernel/operation.ts';
+import { tlsOptions, type Trust } from '../kernel/trust.ts';
 import { homeFolder, placesIn } from './places.ts';
 import type { Server } from './server.ts';
 
@@ -17,14 +20,24 @@ export async function findServer(home: string): Promise<RunningServer | undefine
   const file = placesIn(home).server;
   const found = existsSync(file) ? runningServer(JSON.parse(readFileSync(file, 'utf8'))) : undefined;
   if (found === undefined || !isAlive(found.pid)) return undefined;
-  return (await answers(found.url)) ? found : undefined;
+  return (await answers(found)) ? found : undefined;
 }
 
 /** Checked by hand: a short command that finds a server loads no library. */
 function runningServer(data: unknown): RunningServer | undefined {
   if (typeof data !== 'object' || data === null || !('url' in data) || !('pid' in data)) return undefined;
   const { url, pid } = data;
-  return typeof url === 'string' && typeof pid === 'number' ? { url, pid } : undefined;
+  if (typeof url !== 'string' || typeof pid !== 'number') return undefined;
+  const trust = 'trust' in data && typeof data.trust === 'string' ? data.trust : undefined;
+  const name = 'name' in data && typeof data.name === 'string' ? data.name : undefined;
+  return { url, pid, ...trustIn(trust, name) };
+}
+
+/** The certificate in a file, as something to trust; nothing without a file. */
+function trustIn(file: string | undefined, name: string | undefined): { readonly trust?: Trust } {
+  if (file === undefined || file === '' || !existsSync(file)) return {};
+  const ca = readFileSync(file, 'utf8');
+  return { trust: name === undefined || name === '' ? { ca } : { ca, name } };
 }
 
 function isAlive(pid: number): boolean {
@@ -36,12 +49,16 @@ function isAlive(pid: number): boolean {
   }
 }
 
-function answers(url: string): Promise<boolean> {
+function answers({ url, trust }: RunningServer): Promise<boolean> {
   return new Promise((resolve) => {
-    const request = get(`${url}/health`, { timeout: 2_000, agent: false }, (response) => {
+    const answer = (response: IncomingMessage): void => {
       response.resume();
       resolve(response.statusCode === 200);
-    });
+    };
+    const options = { timeout: 2_000, agent: false } as const;
+    const request = url.startsWith('https:')
+      ? https().get(`${url}/health`, { ...options, ...tlsOptions(trust) }, answer)
+      : get(`${url}/health`, options, answer);
     request.on('timeout', () => request.destroy());
     request.on('error', () => resolve(false));
   });
@@ -56,10 +73,14 @@ export interface ConnectOptions {
 export function connector({ environment, version }: ConnectOptions): Connect {
   return async ({ acts }) => {
     const home = homeFolder(environment);
+    // An agent calls as itself, with what it was started with.
+    const { MAOS_URL: url, MAOS_TOKEN: token } = environment;
+    if (url !== undefined && token !== undefined)
+      return remote({ url, ...trustIn(environment['MAOS_CA'], environment['MAOS_CA_NAME']) }, token);
     const until = systemClock.now() + patienceMs;
     for (;;) {
       const running = await findServer(home);
-      if (running !== undefined) return remote(home, running);
+      if (running !== undefined) return remote(running, await localToken(home));
       try {
         const { startTogether } = await import('./together.ts');
         return embedded(await startTogether({ version, acts, listens: acts, environment }));
@@ -74,12 +95,14 @@ export function connector({ environment, version }: ConnectOptions): Connect {
   };
 }
 
-async function remote(home: string, { url }: RunningServer): Promise<Connection> {
-  const [{ createClient }, { readToken }] = await Promise.all([
-    import('../gateway/client.ts'),
-    import('../auth/token.ts'),
-  ]);
-  const client = createClient({ url, token: readToken(placesIn(home).token) });
+async function localToken(home: string): Promise<string> {
+  const { readToken } = await import('../auth/token.ts');
+  return readToken(placesIn(home).token);
+}
+
+async function remote({ url, trust }: Pick<RunningServer, 'url' | 'trust'>, token: string): Promise<Connection> {
+  const { createClient } = await import('../gateway/client.ts');
+  const client = createClient({ url, token, ...(trust === undefined ? {} : { trust }) });
   return {
     embedded: false,
     call: (operation, input, extras) =>
@@ -98,7 +121,6 @@ function filterOf({ streams, types }: Wanted): { streams?: string[]; types?: str
 
 async function embedded(server: Server): Promise<Connection> {
   const { matcher } = await import('../gateway/filter.ts');
-  const actor = { kind: 'user', id: 'local' } as const;
   return {
     embedded: true,
     call: async <Op extends Operation>(
@@ -107,7 +129,7 @@ async function embedded(server: Server): Promise<Connection> {
       extras?: { readonly key?: string },
     ): Promise<OutputOf<Op>> => {
       const output = await server.registry.call(operation.name, input, {
-        actor,
+        caller: localCaller,
         ...(extras?.key === undefined ? {} : { key: extras.key }),
       });
       // `Registry.call` has just parsed the output with this operation's schema.

@@ -9,7 +9,8 @@ import { Pipeline } from '../log/pipeline.ts';
 import { SqliteLog } from '../log/sqlite.ts';
 import { Views } from '../log/views.ts';
 import { allViews, pureHandlers } from './rooms.ts';
-import { settle } from './settle.ts';
+import { sealedBy } from './sealed.ts';
+import { Settler } from './settle.ts';
 
 const capabilities: z.ZodType<Capabilities> = z.strictObject({
   prompt: z.boolean(),
@@ -27,6 +28,15 @@ const dataSchema = z.strictObject({
   capabilities: z.array(z.tuple([z.string(), capabilities])),
   /** Milliseconds that each commit is held up, to measure a slow disk. */
   slowDiskMs: z.number(),
+  /** The keys of the payloads, when they are sealed, the current one last; and the name of the views' memory. */
+  sealed: z
+    .strictObject({
+      views: z.string(),
+      keys: z.array(
+        z.strictObject({ id: z.string(), bytes: z.custom<Uint8Array>((value) => value instanceof Uint8Array) }),
+      ),
+    })
+    .nullable(),
 });
 
 /** What the core thread is told first. */
@@ -40,14 +50,15 @@ function slowDisk(ms: number): { beforeCommit?: () => void } {
 
 function open(port: MessagePort, data: unknown): void {
   try {
-    const { database, slowDiskMs, ...rooms } = dataSchema.parse(data);
-    const log = new SqliteLog(database);
+    const { database, slowDiskMs, sealed, ...rooms } = dataSchema.parse(data);
+    const log = new SqliteLog(database, sealedBy(sealed));
     const views = new Views(allViews);
     const rebuilt = views.prepare(log.database);
     const now = (): number => systemClock.now();
     const pipeline = new Pipeline({ log, views, handlers: pureHandlers(rooms), now, newId, ...slowDisk(slowDiskMs) });
     serveCore(port, pipeline, log, rebuilt);
-    void settle();
+    const settler = new Settler(systemClock);
+    port.on('message', () => settler.touch());
   } catch (error) {
     refuseCore(port, error);
   }

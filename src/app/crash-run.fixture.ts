@@ -42,7 +42,7 @@ function momentsOf(seed: number, kills: number): Moment[] {
   return Array.from({ length: kills }, () =>
     random.next() < 0.2
       ? { kind: 'start' as const, ms: random.between(20, 500) }
-      : { kind: 'records' as const, count: random.between(1, 50), ms: random.between(0, 30) },
+      : { kind: 'records' as const, count: random.between(1, 36), ms: random.between(0, 30) },
   );
 }
 

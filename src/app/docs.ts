@@ -6,6 +6,7 @@ import { describeApi } from '../gateway/openapi.ts';
 import { runtimesDocument } from '../runtimes/document.ts';
 import { planJsonSchema } from '../workflows/plan-schema.ts';
 import { operations } from './operations.ts';
+import { permissionsDocument } from './permissions.ts';
 import { version } from './version.ts';
 
 const root = new URL('../../', import.meta.url);
@@ -15,6 +16,7 @@ const json = (value: unknown): string => `${JSON.stringify(value, null, 2)}\n`;
 const documents: Readonly<Record<string, string>> = {
   'docs/reference.md': referenceMarkdown(operations),
   'docs/openapi.json': json(describeApi(operations, version)),
+  'docs/permissions.md': permissionsDocument(operations),
   'docs/plan.schema.json': json(planJsonSchema()),
   'docs/runtimes.md': runtimesDocument(readFileSync(new URL('docs/runtimes.md', root), 'utf8'), basics),
 };

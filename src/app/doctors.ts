@@ -6,12 +6,15 @@ import type { Call } from '../kernel/handler.ts';
 import type { Database } from '../log/database.ts';
 import { verifyChain } from '../log/verify.ts';
 import { projectOps } from '../projects/contract.ts';
+import { signal } from '../runtimes/process/tree.ts';
 import type { Finding } from '../watch/contract.ts';
+import { hasRun } from '../workflows/rows.ts';
 import { workspaceOps } from '../workspaces/contract.ts';
 import { diagnose } from '../workspaces/git/doctor.ts';
 import { type Git, resolveCommit } from '../workspaces/git/git.ts';
 import { readTrash } from '../workspaces/git/remove.ts';
-import { inspectRepository, requireGit } from '../workspaces/git/repository.ts';
+import { inspectRepository, listBranches, requireGit } from '../workspaces/git/repository.ts';
+import { unreachableCommits } from '../workspaces/git/rescue.ts';
 
 type Doctor = (repair: boolean) => Promise<Finding[]>;
 
@@ -59,7 +62,8 @@ async function processDoctor({ reader, host }: DoctorOptions, repair: boolean): 
   if (found.length === 0) return [finding('processes', 'ok', 'Sessions and processes agree.')];
   return found.map(({ kind, message, fix, pids }) => {
     const kills = repair && kind === 'left';
-    if (kills) for (const pid of pids) process.kill(pid, 'SIGKILL');
+    // One that has ended meanwhile is no longer left.
+    if (kills) for (const pid of pids) signal(pid, 'SIGKILL');
     return { area: 'processes', severity: 'problem', message, fix, repaired: kills };
   });
 }
@@ -71,7 +75,7 @@ async function gitDoctor(options: DoctorOptions, repair: boolean): Promise<Findi
   for (const project of projects) {
     try {
       await inspectRepository(git, project.path);
-      findings.push(...(await projectFindings(options, project, repair)));
+      findings.push(...(await projectFindings(options, project, repair)), ...(await strayBranches(options, project)));
     } catch (error) {
       const fix = `If it was moved: maos project move ${project.id} NEW-FOLDER, then maos doctor --repair. If it is no longer needed: maos project remove ${project.id}.`;
       findings.push(
@@ -90,7 +94,7 @@ async function projectFindings(
   const { git, call, worktrees, trash, acts } = options;
   const list = { project: project.id, limit: 1_000 };
   const present = await call(workspaceOps.list, { ...list, state: ['requested', 'ready'] });
-  const gone = await call(workspaceOps.list, { ...list, state: ['trashed', 'removed'] });
+  const gone = await call(workspaceOps.list, { ...list, state: ['failed', 'trashed', 'removed'] });
   const known = [
     ...(await Promise.all(
       present.workspaces.map(async ({ id, path, branch, base }) => {
@@ -98,7 +102,13 @@ async function projectFindings(
         return { id, path, branch, state: 'live' as const, head };
       }),
     )),
-    ...gone.workspaces.map(({ id, path, branch }) => ({ id, path, branch, state: 'removed' as const, head: null })),
+    ...gone.workspaces.map(({ id, path, branch, state }) => ({
+      id,
+      path,
+      branch,
+      state: state === 'failed' ? ('failed' as const) : ('removed' as const),
+      head: null,
+    })),
   ];
   const folder = join(worktrees, project.id);
   const found = await diagnose(git, { repository: project.path, folder, known, checksRunning: acts });
@@ -121,6 +131,25 @@ async function projectFindings(
     const repaired = repair && one.repair !== null;
     if (repaired) await one.repair?.();
     return [{ area: 'git', severity: 'problem' as const, message: one.message, fix: one.fix, repaired }];
+  });
+  return (await Promise.all(told)).flat();
+}
+
+/** The branches of runs, and not those of workspaces (`maos/work/…`) or a person's own below them. */
+const runBranches = /^maos\/[^/]+-\d+$/;
+
+/** A crash between a run's branch and its record leaves a branch that holds nothing. It is told, never deleted: it may be another MAOS's. */
+async function strayBranches(
+  { git, reader }: DoctorOptions,
+  project: { id: string; path: string },
+): Promise<Finding[]> {
+  const branches = (await listBranches(git, project.path, 'maos/')).filter(({ branch }) => runBranches.test(branch));
+  const unknown = branches.filter(({ branch }) => !hasRun(reader, project.id, branch));
+  const told = unknown.map(async ({ branch, head }) => {
+    if ((await unreachableCommits(git, project.path, branch, [head])).length > 0) return [];
+    const message = `No run here has the branch ${branch} of ${project.path}, and it holds nothing of its own: a crash may have left it.`;
+    const fix = `If no other MAOS works in this repository, delete it: git -C ${project.path} branch -d ${branch}`;
+    return [finding('git', 'notice', message, fix)];
   });
   return (await Promise.all(told)).flat();
 }

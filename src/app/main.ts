@@ -2,6 +2,7 @@ import { fileURLToPath } from 'node:url';
 import { runCli } from '../cli/cli.ts';
 import type { ServerPort } from '../cli/connection.ts';
 import { systemClock } from '../kernel/clock.ts';
+import { ask } from './ask.ts';
 import { connector, findServer } from './connect.ts';
 import { homeFolder, placesIn } from './places.ts';
 import { version } from './version.ts';
@@ -12,9 +13,10 @@ const home = homeFolder(environment);
 const server: ServerPort = {
   home,
   program: [process.execPath, ...process.execArgv, fileURLToPath(new URL('../../bin/maos.js', import.meta.url))],
+  token: async () => (await import('../auth/token.ts')).readToken(placesIn(home).token),
   running: () => findServer(home),
   serve: async ({ port, ready }) => {
-    const [{ startTogether }, { settle }] = await Promise.all([import('./together.ts'), import('./settle.ts')]);
+    const { startTogether } = await import('./together.ts');
     const wanted = { version, acts: true, listens: true, environment };
     const started = await startTogether(wanted, port === undefined ? {} : { port });
     const stopped = new Promise<void>((resolve) => {
@@ -22,7 +24,6 @@ const server: ServerPort = {
     });
     try {
       if (started.url !== null) ready({ url: started.url, pid: process.pid });
-      void settle();
       await stopped;
     } finally {
       await started.close();
@@ -44,6 +45,7 @@ process.exitCode = await runCli({
   version,
   clock: systemClock,
   connect: connector({ environment, version }),
+  ask,
   server,
   onInterrupt: (listener) => {
     process.on('SIGINT', listener);

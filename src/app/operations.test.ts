@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { localCaller, systemCaller } from '../kernel/caller.ts';
 import { AppError } from '../kernel/error.ts';
 import { readConfig } from './config.ts';
 import { operations } from './operations.ts';
@@ -27,13 +28,12 @@ afterAll(async () => {
   rmSync(home, { recursive: true, force: true });
 });
 
-const actor = { kind: 'system', id: 'test' } as const;
-const person = { kind: 'user', id: 'local' } as const;
+const caller = systemCaller('test');
 const internal = operations.filter((operation) => operation.internal === true).map(({ name }) => name);
 
 async function refusal(name: string, input: unknown): Promise<AppError> {
   try {
-    await server.registry.call(name, input, { actor });
+    await server.registry.call(name, input, { caller });
   } catch (error) {
     if (error instanceof AppError) return error;
     throw error;
@@ -76,7 +76,7 @@ describe('operations', () => {
   });
 
   it.each(internal)('%s is only for MAOS itself', async (name) => {
-    await expect(server.registry.call(name, {}, { actor: person })).rejects.toMatchObject({ code: 'forbidden' });
+    await expect(server.registry.call(name, {}, { caller: localCaller })).rejects.toMatchObject({ code: 'forbidden' });
   });
 
   it('change nothing when they refuse', () => {

@@ -14,6 +14,9 @@ export function placesIn(home: string) {
   return {
     database: join(home, 'maos.db'),
     token: join(home, 'token'),
+    keys: join(home, 'keys.json'),
+    masterKey: join(home, 'key'),
+    tls: join(home, 'tls'),
     server: join(home, 'server.json'),
     transcripts: join(home, 'transcripts'),
     worktrees: join(home, 'worktrees'),

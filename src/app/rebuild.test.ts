@@ -2,6 +2,7 @@ import { mkdtempSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
+import { localCaller } from '../kernel/caller.ts';
 import { agentOps } from '../agents/contract.ts';
 import { exec } from '../kernel/exec.ts';
 import { SqliteLog } from '../log/sqlite.ts';
@@ -40,7 +41,7 @@ it('makes from the log the same tables, row for row, as the ones that grew with 
       listens: false,
       environment,
     });
-    const call = server.registry.as({ kind: 'user', id: 'local' });
+    const call = server.registry.as(localCaller);
     const { id } = await call(runOps.create, { plan, cwd: repository });
     const { signal } = new AbortController();
     for await (const record of server.engine.feed.follow({ after: 0, signal })) {

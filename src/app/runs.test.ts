@@ -2,6 +2,7 @@ import { mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSync } from '
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { localCaller } from '../kernel/caller.ts';
 import { exec } from '../kernel/exec.ts';
 import type { Call } from '../kernel/handler.ts';
 import { taskOps } from '../tasks/contract.ts';
@@ -38,7 +39,7 @@ beforeEach(async () => {
     listens: false,
     environment,
   });
-  call = server.registry.as({ kind: 'user', id: 'local' });
+  call = server.registry.as(localCaller);
 });
 
 afterEach(async () => {
@@ -199,7 +200,7 @@ tasks:
     const run = await carryOut(`
 name: checked
 tasks:
-  - {id: wrong, command: "echo wrong > b.txt; echo ignored > $MAOS_WORKSPACE_PATH/.git/info/x 2>/dev/null || true", checks: ["grep -q right b.txt"]}
+  - {id: wrong, command: "echo wrong > b.txt", checks: ["grep -q right b.txt"]}
   - {id: outside, command: "echo x > elsewhere.txt", expects: ["src/**"]}
 `);
     expect(states(run)).toEqual({ wrong: 'failed', outside: 'failed' });
@@ -227,11 +228,16 @@ tasks:
     expect(readFileSync(join(repository, 'a.txt'), 'utf8')).toBe('my own change\n');
     expect(await git('rev-parse', 'main')).toBe(before);
     writeFileSync(join(repository, 'a.txt'), 'start\n');
+    // Then it is landed by a merge, which no other branch holds.
+    await git('commit', '--quiet', '--allow-empty', '--message=mine');
+    const mine = await git('rev-parse', 'main');
     const landed = await call(runOps.merge, { run: name });
     expect(await git('rev-parse', 'main')).toBe(landed.to);
     expect(readFileSync(join(repository, 'f.txt'), 'utf8')).toBe('f\n');
-    await call(runOps.undo, { run: name });
-    expect(await git('rev-parse', 'main')).toBe(before);
+    const undone = await call(runOps.undo, { run: name });
+    expect(undone).toEqual({ branch: 'main', from: landed.to, to: mine, rescue: 'refs/maos/rescue/undo-main/1' });
+    expect(await git('show', `${undone.rescue ?? ''}:f.txt`)).toBe('f');
+    expect(await git('rev-parse', 'main')).toBe(mine);
     expect((await call(watchOps.verify, {})).intact).toBe(true);
   });
 });

@@ -1,15 +1,23 @@
 import { chmodSync, existsSync, mkdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { basename, join } from 'node:path';
+import { basename } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Worker } from 'node:worker_threads';
-import { agentActions } from '../agents/actions.ts';
+import { secretNames } from '../agents/contract.ts';
+import { agentActions, type AgentActionOptions } from '../agents/actions.ts';
+import { archivist } from '../agents/archive.ts';
+import { liveSessions } from '../agents/roster.ts';
 import { Runner } from '../agents/runner.ts';
+import type { TeamBoundary } from '../auth/boundary.ts';
 import { createGuard } from '../auth/guard.ts';
 import { ensureToken } from '../auth/token.ts';
-import { localAuthorise, Registry } from '../gateway/registry.ts';
-import { systemActor } from '../kernel/actor.ts';
+import type { FailurePlace } from '../gateway/door.ts';
+import { mcpDoor } from '../gateway/mcp/route.ts';
+import type { Gauge } from '../gateway/metrics.ts';
+import type { Gateway } from '../gateway/server.ts';
+import { Registry } from '../gateway/registry.ts';
+import { systemCaller } from '../kernel/caller.ts';
 import { systemClock } from '../kernel/clock.ts';
-import { conflict, errorFrom } from '../kernel/error.ts';
+import { errorFrom } from '../kernel/error.ts';
 import { exec } from '../kernel/exec.ts';
 import type { Handler, Reactor } from '../kernel/handler.ts';
 import { newId } from '../kernel/id.ts';
@@ -18,24 +26,41 @@ import { ReactorRunner, reactorPosition } from '../log/reactors.ts';
 import { projectActions, type RepositoryInspector } from '../projects/service.ts';
 import { runtimes } from '../runtimes/catalog.ts';
 import { processHost } from '../runtimes/process/host.ts';
+import { secretActions } from '../secrets/actions.ts';
+import type { Keyring } from '../secrets/keyring.ts';
+import { Vault } from '../secrets/vault.ts';
 import { TaskClock } from '../tasks/clock.ts';
+import { countTasks } from '../tasks/rows.ts';
 import { watchHandlers } from '../watch/service.ts';
 import { runActions } from '../workflows/actions.ts';
 import { Driver } from '../workflows/driver.ts';
 import { reporter } from '../workflows/report.ts';
+import { runningRuns } from '../workflows/rows.ts';
 import { workspaceActions } from '../workspaces/actions.ts';
 import { createGit, type Git } from '../workspaces/git/git.ts';
 import { inspectRepository, makeFromTemplate } from '../workspaces/git/repository.ts';
 import { mergeQueue } from '../workspaces/queue.ts';
 import { sweep } from '../workspaces/sweep.ts';
+import { ApprovalClock } from '../policy/approvals/clock.ts';
+import type { Gate } from '../policy/approvals/gate.ts';
 import type { Config } from './config.ts';
 import { placesIn } from './places.ts';
 import { doctors } from './doctors.ts';
 import { coreThread } from './core-thread.ts';
 import { capabilities, type Engine, now, startEngine } from './engine.ts';
+import { commandGate, gateReactors, judgeOf, makeGate, toolGate } from './gates.ts';
+import { type Identity, makeIdentity } from './identity.ts';
 import { Journal } from './journal.ts';
+import { keyringOf, withoutPassphrase } from './keys.ts';
 import { pureHandlers } from './rooms.ts';
+import { Oversight } from './oversight.ts';
 import { commandRunner, endLeftChecks } from './run-command.ts';
+import { openRules, type Rules } from './rules.ts';
+import { takeSnapshot } from './snapshot.ts';
+import { sealedData } from './sealed.ts';
+import { sessionSecrets } from './session-secrets.ts';
+import { teamBoundary } from './teams.ts';
+import { namesOf, type Tls, tlsOf } from './tls.ts';
 
 export interface ServerOptions {
   readonly config: Config;
@@ -66,6 +91,12 @@ interface Parts {
   readonly registry: Registry;
   readonly journal: Journal;
   readonly tools: Tools;
+  readonly rules: Rules;
+  readonly gate: Gate;
+  readonly identity: Identity;
+  readonly boundary: TeamBoundary;
+  readonly vault: Vault;
+  readonly oversight: Oversight;
 }
 
 /** How long reactors may take to finish what they have in hand when the server stops. */
@@ -76,17 +107,19 @@ type Tools = ReturnType<typeof makeTools>;
 /** Known only once the doors are open. */
 interface Facts {
   url: string | null;
+  tls: Tls | null;
 }
 
-function makeTools({ config, environment }: ServerOptions) {
+function makeTools({ config, environment: whole }: ServerOptions) {
   const places = placesIn(config.home);
+  const environment = withoutPassphrase(whole);
   const env = Object.fromEntries(
     Object.entries(environment).flatMap(([key, value]) => (value === undefined ? [] : [[key, value]])),
   );
   const git = createGit(exec, env);
   const host = processHost();
   const run = commandRunner({ host, folder: places.checks, newId, clock: systemClock, environment });
-  return { places, git, host, check: { git, root: places.worktrees, trash: places.trash, newId, now, run } };
+  return { places, env, git, host, check: { git, root: places.worktrees, trash: places.trash, newId, now, run } };
 }
 
 function repositories(git: Git): RepositoryInspector {
@@ -118,18 +151,76 @@ async function open(options: ServerOptions, scope: Scope): Promise<Server> {
   // The token and all transcripts are in it: nobody else may enter, also where the folder was there before.
   mkdirSync(options.config.home, { recursive: true, mode: 0o700 });
   if ((statSync(options.config.home).mode & 0o077) !== 0) chmodSync(options.config.home, 0o700);
-  const engine = await startEngine(places, scope, options.thread ?? coreThread());
+  const openKeys = (): Promise<Keyring> => keyringOf(options.config, options.environment);
+  const ring = options.config.encryption === 'state' ? await openKeys() : undefined;
+  const sealed = ring === undefined ? null : sealedData(ring.keys);
+  const engine = await startEngine(places, scope, options.thread ?? coreThread(), sealed);
   const journal = new Journal(places.log, now);
-  const facts: Facts = { url: null };
-  const registry = makeRegistry(options, tools, engine, journal, facts);
-  const parts: Parts = { options, scope, engine, registry, journal, tools };
-  if (options.acts) await act(parts);
+  const facts: Facts = { url: null, tls: null };
+  const boundary = teamBoundary(engine.reader);
+  const vault = new Vault(ring === undefined ? openKeys : async () => ring, engine.reader);
+  const identity = makeIdentity({
+    reader: engine.reader,
+    boundary,
+    call: (operation, input) => registry.as(systemCaller('identity'))(operation, input),
+    keys: async () => (await vault.ring()).keys,
+    url: () => facts.url,
+    tls: () => facts.tls,
+    onFailure: (error) => journal.failure('identity', error),
+  });
+  const oversight = new Oversight({
+    clock: systemClock,
+    reader: engine.reader,
+    call: (operation, input) => registry.as(systemCaller('audit'))(operation, input),
+    rates: options.config.rates ?? {},
+    gauges: gauges(engine),
+    sees: (caller, record) => boundary.sees(caller, record),
+    onFailure: (error) => journal.failure('audit', error),
+  });
+  scope.defer(() => oversight.stop());
+  const rules = await openRules({
+    reader: engine.reader,
+    home: options.config.home,
+    environment: options.environment,
+    now,
+  });
+  const gate = makeGate(engine.reader, boundary, judgeOf(rules.book));
+  const made = { identity, boundary, vault, oversight, rules, gate };
+  const registry: Registry = makeRegistry(options, tools, engine, journal, facts, made);
+  const parts: Parts = { options, scope, engine, registry, journal, tools, ...made };
   const token = ensureToken(places.token);
-  if (options.listens) facts.url = await listen(parts, token);
+  // Agents are told the address when they are started; it is announced once everything is there.
+  const doors = options.listens ? await openDoors(parts, token) : undefined;
+  facts.url = doors?.gateway.url ?? null;
+  facts.tls = doors?.tls ?? null;
+  if (options.acts) await act(parts);
+  if (doors !== undefined) announce(parts, doors);
   return { registry, engine, url: facts.url, token, close: () => scope.close() };
 }
 
-function makeRegistry(options: ServerOptions, tools: Tools, engine: Engine, journal: Journal, facts: Facts): Registry {
+/** How what sessions have printed is read: opened where it is sealed, and without their secrets. */
+function readingOf({ config }: ServerOptions, vault: Vault): Pick<AgentActionOptions, 'mask' | 'keys'> {
+  return {
+    mask: ({ session }) => vault.mask(secretNames(session.request.passEnv)),
+    ...(config.encryption === 'state' ? { keys: async () => (await vault.ring()).keys } : {}),
+  };
+}
+
+function makeRegistry(
+  options: ServerOptions,
+  tools: Tools,
+  engine: Engine,
+  journal: Journal,
+  facts: Facts,
+  {
+    identity,
+    boundary,
+    vault,
+    oversight,
+    rules,
+    gate,
+  }: Pick<Parts, 'identity' | 'boundary' | 'vault' | 'oversight' | 'rules' | 'gate'>,
+): Registry {
   const { places, git, host, check } = tools;
   const { core, reader, feed } = engine;
   const { environment, version, config } = options;
@@ -137,16 +228,22 @@ function makeRegistry(options: ServerOptions, tools: Tools, engine: Engine, jour
   const handlers: Handler[] = [
     ...pureHandlers({ capabilities, transcripts: places.transcripts }),
     ...projectActions(repositories(git)),
+    ...secretActions({ vault, newId }),
     ...workspaceActions(check),
-    ...agentActions({ runtimes, environment }),
+    ...agentActions({ runtimes, environment, ...readingOf(options, vault) }),
     ...runActions,
+    ...identity.handlers,
+    ...rules.handlers,
+    ...gate.handlers(),
   ];
   const registry: Registry = new Registry({
     reader,
     core,
     now,
     newId,
-    authorise: localAuthorise,
+    boundary,
+    limit: oversight.limit,
+    observe: oversight.observe,
     handlers: [
       ...handlers,
       ...watchHandlers({
@@ -166,7 +263,7 @@ function makeRegistry(options: ServerOptions, tools: Tools, engine: Engine, jour
           reader,
           host,
           git,
-          call: (operation, input) => registry.as(systemActor('doctor'))(operation, input),
+          call: (operation, input) => registry.as(systemCaller('doctor'))(operation, input),
           home: config.home,
           worktrees: places.worktrees,
           trash: places.trash,
@@ -174,52 +271,65 @@ function makeRegistry(options: ServerOptions, tools: Tools, engine: Engine, jour
           runtimes,
           environment,
         }),
+        sees: (caller, record) => boundary.sees(caller, record),
         rebuild: async () => {
           const result = await core.rebuild();
           if (result.ok) return Array.isArray(result.output) ? result.output.map(String) : [];
           throw errorFrom(result.error);
         },
-        snapshot: (path) =>
-          snapshot(engine, path ?? join(places.snapshots, `${new Date(now()).toISOString().replaceAll(':', '-')}.db`)),
+        snapshot: (path) => takeSnapshot(core, places, path, now()),
       }),
     ],
   });
   return registry;
 }
 
-async function snapshot({ core }: Engine, path: string): Promise<{ path: string; bytes: number; position: number }> {
-  if (existsSync(path)) throw conflict(`${path} exists.`, { fix: 'Give the name of a new file.' });
-  mkdirSync(join(path, '..'), { recursive: true, mode: 0o700 });
-  const result = await core.snapshot(path);
-  if (!result.ok) throw errorFrom(result.error);
-  return { path, bytes: statSync(path).size, position: result.position };
-}
-
+/** Each room counts its own. */
 function counts({ reader }: Engine): { runs: number; agents: number; tasks: Record<string, number> } {
-  const one = (sql: string): number => reader.get<{ n: number }>(sql)?.n ?? 0;
-  const tasks = reader.all<{ state: string; n: number }>('SELECT state, count(*) AS n FROM task GROUP BY state');
   return {
-    runs: one(`SELECT count(*) AS n FROM run WHERE state = 'running'`),
-    agents: one(`SELECT count(*) AS n FROM agent WHERE state NOT IN ('idle', 'removed')`),
-    tasks: Object.fromEntries(tasks.map((row) => [row.state, row.n])),
+    runs: runningRuns(reader).length,
+    agents: liveSessions(reader).length,
+    tasks: countTasks(reader),
   };
 }
 
+/** For `GET /metrics`. */
+function gauges(engine: Engine): Gauge[] {
+  const startedAt = now();
+  return [
+    { name: 'maos_log_position', type: 'counter', help: 'The last record of the log.', read: () => engine.feed.head },
+    { name: 'maos_uptime_seconds', help: 'Since the server started.', read: () => (now() - startedAt) / 1_000 },
+    { name: 'maos_resident_memory_bytes', help: 'Memory of the server.', read: () => process.memoryUsage.rss() },
+    { name: 'maos_runs', help: 'Runs going on.', read: () => counts(engine).runs },
+    { name: 'maos_agents', help: 'Agents with a live session.', read: () => counts(engine).agents },
+    { name: 'maos_tasks', help: 'Tasks by state.', read: () => ({ label: 'state', values: counts(engine).tasks }) },
+  ];
+}
+
 /** Starts what acts on the world: adopts agents first, so that nothing is started twice. */
-async function act({ options, scope, engine, registry, journal, tools }: Parts): Promise<void> {
+async function act({ options, scope, engine, registry, journal, tools, identity, vault, gate }: Parts): Promise<void> {
   const { places, host, check } = tools;
   const { reader, feed, core } = engine;
-  const call = registry.as(systemActor('runner'));
+  const call = registry.as(systemCaller('runner'));
   const onFailure = (place: string, error: unknown): void => journal.failure(place, error);
   await endLeftChecks(host, places.checks);
   await sweep({ ...check, call, onFailure });
+  const secrets = sessionSecrets(vault, call);
   const runner = new Runner({
     host,
     runtimes,
     reader,
     call,
     clock: systemClock,
-    environment: options.environment,
+    environment: withoutPassphrase(options.environment),
+    credentials: async (assignment) => {
+      // Together, so that they share a commit.
+      const given = await Promise.all([secrets.environment(assignment), identity.credentials(assignment)]);
+      return { ...given[0], ...given[1] };
+    },
+    mask: (assignment) => secrets.mask(assignment),
+    // Without a port there is nobody to ask.
+    ...(options.listens ? { gate: toolGate(options.config.home) } : {}),
     onFailure,
   });
   await runner.adopt();
@@ -228,15 +338,25 @@ async function act({ options, scope, engine, registry, journal, tools }: Parts):
     reader,
     limit: options.config.limit,
     outputs: places.outputs,
+    gate: commandGate(gate, call),
+    mask: (names) => vault.mask(names),
     capabilities: new Map(capabilities),
     clock: systemClock,
     onFailure,
   });
   const clock = new TaskClock({ call, clock: systemClock, onFailure: (error) => onFailure('task clock', error) });
+  const expiry = new ApprovalClock({
+    call,
+    clock: systemClock,
+    onFailure: (error) => onFailure('approval clock', error),
+  });
   const reactors: Reactor[] = [
     ...runner.reactors(),
+    ...(options.config.encryption === 'state' ? [archivist(reader, async () => (await vault.ring()).keys)] : []),
     ...driver.reactors(),
     clock.reactor(),
+    expiry.reactor(),
+    ...gateReactors(gate, call, reader),
     mergeQueue({ ...check, call, reader }),
     reporter({ call, reader, folder: places.runs, now }),
   ];
@@ -251,12 +371,14 @@ async function act({ options, scope, engine, registry, journal, tools }: Parts):
   for (const reactor of reactors) new ReactorRunner(positions, watched(reactor, journal, inHand)).start(scope);
   scope.defer(() => runner.release());
   scope.defer(() => clock.stop());
+  scope.defer(() => expiry.stop());
   scope.defer(() => driver.stop());
   // What is nearly done is let finish; what is not is done again by the next server.
   scope.defer(() =>
     Promise.race([Promise.allSettled(inHand).then(() => undefined), delay(drainMs, undefined, { ref: false })]),
   );
   clock.start();
+  expiry.start();
   driver.start();
 }
 
@@ -277,23 +399,56 @@ function watched(reactor: Reactor, journal: Journal, inHand: Set<Promise<void>>)
   };
 }
 
-/** Opens the doors and says where they are, in a file beside the token. */
-async function listen({ options, scope, engine, registry, journal, tools }: Parts, token: string): Promise<string> {
+/** The doors, and what they speak TLS with. */
+interface Doors {
+  readonly gateway: Gateway;
+  readonly tls: Tls | null;
+}
+
+async function openDoors(parts: Parts, token: string): Promise<Doors> {
+  const { options, scope, engine, registry, journal, identity, boundary, vault, oversight, tools } = parts;
+  const { host } = options.config;
+  const tls = await tlsOf(options.config, tools.places.tls, async () => (await vault.ring()).keys, now());
   const { startGateway } = await import('../gateway/server.ts');
-  const gateway = await startGateway({
+  const doors = {
     registry,
     feed: engine.feed,
-    guard: (port) => createGuard({ token, port }),
-    host: '127.0.0.1',
-    port: options.config.port,
     clock: systemClock,
     version: options.version,
+    onFailure: (error: unknown, place: FailurePlace) => journal.failure(place.operation, error),
+  };
+  const mcp = mcpDoor(doors);
+  const gateway = await startGateway({
+    ...doors,
+    extraRoutes: [...mcp.routes, ...oversight.routes],
+    rates: (caller) => oversight.rates.headers(caller),
+    guard: (port) =>
+      oversight.watched(
+        createGuard({ token, port, credentials: [identity.authenticator], secure: tls !== null, names: namesOf(host) }),
+      ),
+    sees: (caller, record) => boundary.sees(caller, record),
+    host,
+    port: options.config.port,
+    ...(tls === null ? {} : { tls }),
     scope,
-    onFailure: (error, place) => journal.failure(place.operation, error),
   });
+  scope.defer(() => mcp.close());
+  return { gateway, tls };
+}
+
+/** Says where the doors are, in a file beside the token. They are the first to close. */
+function announce({ scope, tools }: Parts, { gateway, tls }: Doors): void {
+  scope.defer(() => gateway.close());
   const file = tools.places.server;
-  writeFileSync(`${file}.new`, JSON.stringify({ url: gateway.url, pid: process.pid }), { mode: 0o600 });
+  writeFileSync(
+    `${file}.new`,
+    JSON.stringify({
+      url: gateway.url,
+      pid: process.pid,
+      ...(tls === null ? {} : { trust: tls.trust, name: tls.name }),
+    }),
+    { mode: 0o600 },
+  );
   renameSync(`${file}.new`, file);
   scope.defer(() => rmSync(file, { force: true }));
-  return gateway.url;
 }

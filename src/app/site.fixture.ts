@@ -18,10 +18,11 @@ import { type Client, createClient } from '../gateway/client.ts';
 import type { LogRecord } from '../kernel/event.ts';
 import type { InputOf, Operation, OutputOf } from '../kernel/operation.ts';
 import { openReader } from '../log/open.ts';
-import { parseRecord, readLog } from '../log/record.ts';
+import { readRecords } from '../log/record.ts';
 import { placesIn } from './places.ts';
 
-const program = join(import.meta.dirname, '../../bin/maos.js');
+/** The sources of this checkout, unless another program is to be tested, such as the packed one. */
+const program = (): string => process.env['MAOS_TEST_PROGRAM'] ?? join(import.meta.dirname, '../../bin/maos.js');
 
 export interface SiteOptions {
   /** What the repository's first commit holds. */
@@ -80,7 +81,7 @@ export class Site {
 
   /** Starts `maos up --foreground` and does not wait for it. */
   launch(extra: Readonly<Record<string, string>> = {}): LaunchedServer {
-    const child = spawn(process.execPath, [program, 'up', '--foreground', '--json'], {
+    const child = spawn(process.execPath, [program(), 'up', '--foreground', '--json'], {
       cwd: this.root,
       env: { ...this.environment, ...extra },
       stdio: ['ignore', 'pipe', 'pipe'],
@@ -99,7 +100,7 @@ export class Site {
     args: readonly string[],
     cwd = this.repository,
   ): Promise<{ code: number | null; stdout: string; stderr: string }> {
-    const child = spawn(process.execPath, [program, ...args], {
+    const child = spawn(process.execPath, [program(), ...args], {
       cwd,
       env: this.environment,
       stdio: ['ignore', 'pipe', 'pipe'],
@@ -116,7 +117,7 @@ export class Site {
   records(): LogRecord[] {
     const reader = openReader(placesIn(this.home).database);
     try {
-      return readLog(reader, 0, 1_000_000).map(parseRecord);
+      return readRecords(reader, 0, 1_000_000);
     } finally {
       reader.close();
     }

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { localCaller } from '../kernel/caller.ts';
 import { createGuard } from './guard.ts';
 
 const token = 'x'.repeat(43);
@@ -17,7 +18,7 @@ describe('the guard', () => {
     { host: good.host, 'sec-websocket-protocol': `maos.v1, bearer.${token}` },
     { host: good.host, 'sec-websocket-protocol': `bearer.${token}` },
   ])('lets in %j', (headers) => {
-    expect(guard.authenticate(headers)).toEqual({ kind: 'user', id: 'local' });
+    expect(guard.authenticate(headers)).toEqual(localCaller);
   });
 
   it.each([
@@ -53,7 +54,7 @@ describe('the guard', () => {
 
   it('takes the bare name on port 80', () => {
     const web = createGuard({ token, port: 80 });
-    expect(web.authenticate({ ...good, host: 'localhost' })).toEqual({ kind: 'user', id: 'local' });
+    expect(web.authenticate({ ...good, host: 'localhost' })).toEqual(localCaller);
     expect(() => guard.admit({ host: 'localhost' })).toThrow('This server is not');
   });
 });

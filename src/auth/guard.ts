@@ -1,5 +1,6 @@
-import type { Actor } from '../kernel/actor.ts';
+import { type Caller, localCaller } from '../kernel/caller.ts';
 import { AppError } from '../kernel/error.ts';
+import type { LogRecord } from '../kernel/event.ts';
 import { sameToken } from './token.ts';
 
 /** The headers that the guard looks at, in lower case, as node:http gives them. */
@@ -11,34 +12,63 @@ export interface GuardedHeaders {
   readonly 'sec-websocket-protocol'?: string | undefined;
 }
 
+/** Knows the credentials that were given out: `authenticator.ts`, and others beside it. */
+export interface Credentials {
+  /** Who a token stands for by now; undefined: nobody, and nothing tells why. */
+  callerOf(token: string): Caller | undefined;
+  /** The same caller by now; undefined once its credential has ended. */
+  renew(caller: Caller): Caller | undefined;
+  /** Whether a record may have changed an answer. */
+  concerns(record: LogRecord): boolean;
+}
+
 export interface GuardOptions {
+  /** The token of whoever owns the machine. */
   readonly token: string;
+  /** Asked in this order for all other tokens. */
+  readonly credentials?: readonly Credentials[];
   /** The port that the server is bound to. */
   readonly port: number;
+  /** The server speaks TLS. */
+  readonly secure?: boolean;
+  /** Names and addresses by which the server may be called, besides those of loopback. */
+  readonly names?: readonly string[];
   /** Origins besides our own whose pages may call, for example a dashboard under development. */
   readonly origins?: readonly string[];
 }
 
-/** Decides who a request comes from. Pure: the same headers always give the same answer. */
+/** Decides who a request comes from. */
 export interface Guard {
   /** Refuses requests of other sites and for other names (DNS rebinding). */
   admit(headers: GuardedHeaders): void;
   /** `admit`, then the token. */
-  authenticate(headers: GuardedHeaders): Actor;
+  authenticate(headers: GuardedHeaders): Caller;
+  /** The same caller by now; refuses one whose credential has ended. */
+  renew(caller: Caller): Caller;
+  concerns(record: LogRecord): boolean;
 }
 
 const loopback = ['127.0.0.1', 'localhost', '[::1]'];
-const localUser: Actor = { kind: 'user', id: 'local' };
 
-/** The guard of a server on loopback. */
-export function createGuard({ token, port, origins = [] }: GuardOptions): Guard {
-  const hosts = new Set(loopback.flatMap((name) => (port === 80 ? [name, `${name}:80`] : [`${name}:${port}`])));
-  const allowed = new Set([...[...hosts].map((host) => `http://${host}`), ...origins]);
+/** The guard of a server on loopback, or of one that goes by other names too. */
+export function createGuard({
+  token,
+  port,
+  origins = [],
+  credentials = [],
+  secure = false,
+  names = [],
+}: GuardOptions): Guard {
+  const scheme = secure ? 'https' : 'http';
+  const usual = port === (secure ? 443 : 80);
+  const called = [...loopback, ...names.map((name) => (name.includes(':') ? `[${name}]` : name).toLowerCase())];
+  const hosts = new Set(called.flatMap((name) => (usual ? [name, `${name}:${port}`] : [`${name}:${port}`])));
+  const allowed = new Set([...[...hosts].map((host) => `${scheme}://${host}`), ...origins]);
 
   const admit = ({ host, origin }: GuardedHeaders): void => {
     if (host === undefined || !hosts.has(host.toLowerCase())) {
       throw new AppError('forbidden', `This server is not "${shorten(host ?? '')}".`, {
-        fix: `Call it as http://127.0.0.1:${port}.`,
+        fix: `Call it as ${scheme}://127.0.0.1:${port}.`,
       });
     }
     if (origin !== undefined && !allowed.has(origin.toLowerCase())) {
@@ -48,20 +78,39 @@ export function createGuard({ token, port, origins = [] }: GuardOptions): Guard 
     }
   };
 
-  const authenticate = (headers: GuardedHeaders): Actor => {
+  const authenticate = (headers: GuardedHeaders): Caller => {
     admit(headers);
     const given = bearer(headers);
-    if (given !== undefined && sameToken(given, token)) return localUser;
-    throw new AppError(
-      'unauthenticated',
-      given === undefined ? 'The request carries no token.' : 'The token is not the one of this server.',
-      {
-        fix: 'Send "Authorization: Bearer <token>"; the token is in the file "token" in MAOS_HOME.',
-      },
+    if (given !== undefined && sameToken(given, token)) return localCaller;
+    const found = given === undefined ? undefined : first(credentials, (some) => some.callerOf(given));
+    if (found !== undefined) return found;
+    throw unauthenticated(
+      given === undefined ? 'The request carries no token.' : 'The token is not one that this server knows.',
     );
   };
 
-  return { admit, authenticate };
+  const renew = (caller: Caller): Caller => {
+    if (caller.credential === null) return caller;
+    const found = first(credentials, (some) => some.renew(caller));
+    if (found !== undefined) return found;
+    throw unauthenticated('The credential has ended.');
+  };
+
+  return { admit, authenticate, renew, concerns: (record) => credentials.some((some) => some.concerns(record)) };
+}
+
+function first<Item, Found>(items: readonly Item[], find: (item: Item) => Found | undefined): Found | undefined {
+  for (const item of items) {
+    const found = find(item);
+    if (found !== undefined) return found;
+  }
+  return undefined;
+}
+
+function unauthenticated(message: string): AppError {
+  return new AppError('unauthenticated', message, {
+    fix: 'Send "Authorization: Bearer <token>": that of a login, a key, or the file "token" in MAOS_HOME.',
+  });
 }
 
 function bearer(headers: GuardedHeaders): string | undefined {

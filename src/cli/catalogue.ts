@@ -6,7 +6,11 @@ import type { Operation } from '../kernel/operation.ts';
  */
 const rooms = {
   agents: ['agent', 'runtime'],
+  approvals: ['approval'],
+  auth: ['account', 'key', 'login', 'user'],
+  policy: ['policy'],
   projects: ['project'],
+  secrets: ['secret', 'signer'],
   tasks: ['task'],
   watch: ['admin', 'audit', 'cost', 'doctor', 'server'],
   workflows: ['run'],
@@ -16,13 +20,28 @@ type Room = keyof typeof rooms;
 
 const loaders: Readonly<Record<Room, () => Promise<Readonly<Record<string, Operation>>>>> = {
   agents: async () => (await import('../agents/contract.ts')).agentOps,
+  approvals: async () => (await import('../policy/approvals/contract.ts')).approvalOps,
+  auth: async () => (await import('../auth/contract.ts')).authOps,
+  policy: async () => (await import('../policy/contract.ts')).policyOps,
   projects: async () => (await import('../projects/contract.ts')).projectOps,
+  secrets: async () => (await import('../secrets/contract.ts')).secretOps,
   tasks: async () => (await import('../tasks/contract.ts')).taskOps,
   watch: async () => (await import('../watch/contract.ts')).watchOps,
   workflows: async () => (await import('../workflows/contract.ts')).runOps,
   workspaces: async () => (await import('../workspaces/contract.ts')).workspaceOps,
 };
-const names: readonly Room[] = ['agents', 'projects', 'tasks', 'watch', 'workflows', 'workspaces'];
+const names: readonly Room[] = [
+  'agents',
+  'approvals',
+  'auth',
+  'policy',
+  'projects',
+  'secrets',
+  'tasks',
+  'watch',
+  'workflows',
+  'workspaces',
+];
 
 /** The first words of derived commands, in the order of the alphabet. */
 export const nouns: readonly string[] = names.flatMap((room) => [...rooms[room]]).toSorted();

@@ -23,11 +23,13 @@ export interface World {
   readonly cwd?: string;
   readonly embedded?: boolean;
   readonly server?: Partial<ServerPort>;
+  /** What is typed when the shell asks. */
+  readonly typed?: string;
 }
 
 /** Carries out a shell line against operations that answer what the test says. */
 export async function say(argv: readonly string[], world: World = {}): Promise<Said> {
-  const { answers = {}, records = [], columns, env = {}, cwd = '/here', embedded = false, server = {} } = world;
+  const { answers = {}, records = [], columns, env = {}, cwd = '/here', embedded = false, server = {}, typed } = world;
   const calls: { operation: string; input: unknown; key?: string }[] = [];
   const acts: boolean[] = [];
   const connection = fakeConnection(answers, records, embedded, calls);
@@ -47,11 +49,13 @@ export async function say(argv: readonly string[], world: World = {}): Promise<S
     server: {
       home: '/home/.maos',
       program: [],
+      token: async () => 'a token',
       running: async () => undefined,
       serve: async () => undefined,
       restore: async () => ({ kept: null }),
       ...server,
     },
+    ask: async () => typed,
     onInterrupt: () => () => undefined,
     exit: (exitCode) => {
       throw new Error(`exit ${exitCode}`);

@@ -87,6 +87,21 @@ describe('derived commands', () => {
     expect(create.calls[0]?.input).toEqual({ cwd: '/here', objective: 'x' });
   });
 
+  it('ask for what is secret, and take it neither as an option nor without an answer', async () => {
+    const answers = { 'user.create': {} };
+    const asked = await say(['user', 'create', 'ada', '--role', 'admin'], { answers, typed: 'correct horse battery' });
+    expect(asked.calls).toEqual([
+      { operation: 'user.create', input: { name: 'ada', role: 'admin', password: 'correct horse battery' } },
+    ]);
+    const option = await say(['user', 'create', 'ada', '--password', 'correct horse battery'], { answers });
+    expect(option).toMatchObject({ code: 2, calls: [] });
+    expect(option.err).not.toContain('correct horse');
+    const silent = await say(['user', 'create', 'ada'], { answers });
+    expect(silent).toMatchObject({ code: 2, calls: [] });
+    expect(silent.err).toContain('--password-stdin');
+    expect((await say(['user', 'create', 'ada', '--idempotency-key', 'k'], { answers, typed: 'x' })).code).toBe(2);
+  });
+
   it('say when nothing will carry the work out', async () => {
     const answers = { 'agent.start': {}, 'task.list': { tasks: [] } };
     expect((await say(['agent', 'start', 'a', 'do it'], { answers, embedded: true })).err).toMatch(/maos up/);

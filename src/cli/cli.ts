@@ -27,6 +27,8 @@ export interface CliOptions {
   readonly clock: Clock;
   readonly connect: Connect;
   readonly server: ServerPort;
+  /** Asks for something that is not shown while it is typed. */
+  readonly ask?: (question: string) => Promise<string | undefined>;
   /** Calls the listener on Ctrl-C instead of ending the process, until what it returns is called. */
   readonly onInterrupt: (listener: () => void) => () => void;
   /** Ends the process at once. */

@@ -14,6 +14,8 @@ export interface Shell {
   readonly server: ServerPort;
   readonly connect: Connect;
   readonly readFile: ReadFile;
+  /** Asks for something that is not shown while it is typed; undefined: nobody can be asked. */
+  readonly ask?: (question: string) => Promise<string | undefined>;
   /** Calls the listener on Ctrl-C instead of ending the process, until what it returns is called. */
   readonly onInterrupt: (listener: () => void) => () => void;
   /** Ends the process at once. */

@@ -139,7 +139,7 @@ describe('what people read', () => {
     ['doctor', { 'doctor.run': doctor }, 1],
     ['cost', { 'cost.list': cost }, 0],
     ['merge demo-1', { 'run.merge': merged }, 0],
-    ['undo demo-1', { 'run.undo': merged }, 0],
+    ['undo demo-1', { 'run.undo': { ...merged, rescue: 'refs/maos/rescue/undo-main/1' } }, 0],
     ['diff demo-1 --stat', { 'run.get': run, 'run.diff': diff }, 0],
     [
       'check -',

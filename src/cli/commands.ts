@@ -45,6 +45,26 @@ export const groups: readonly Group[] = [
     ],
   },
   {
+    title: 'Approving',
+    commands: [
+      {
+        name: 'inbox',
+        summary: 'Show what agents and runs may do only when somebody says so.',
+        load: async () => (await import('./commands/inbox.ts')).inboxCommand,
+      },
+      {
+        name: 'approve',
+        summary: 'Agree to requests of the inbox.',
+        load: async () => (await import('./commands/inbox.ts')).approveCommand,
+      },
+      {
+        name: 'deny',
+        summary: 'Refuse requests of the inbox, and say why.',
+        load: async () => (await import('./commands/inbox.ts')).denyCommand,
+      },
+    ],
+  },
+  {
     title: 'Results',
     commands: [
       {
@@ -103,9 +123,29 @@ export const groups: readonly Group[] = [
     title: 'Keeping order',
     commands: [
       {
+        name: 'init',
+        summary: 'Make MAOS known to Claude Code and Codex in this repository: MCP server, hooks, a skill.',
+        load: async () => (await import('./commands/init.ts')).initCommand,
+      },
+      {
+        name: 'uninstall',
+        summary: 'Take back what init wrote into this repository.',
+        load: async () => (await import('./commands/init.ts')).uninstallCommand,
+      },
+      {
         name: 'up',
         summary: 'Start the server in the background.',
         load: async () => (await import('./commands/up.ts')).upCommand,
+      },
+      {
+        name: 'mcp',
+        summary: 'Serve MAOS to an MCP client over stdin and stdout.',
+        load: async () => (await import('./commands/mcp.ts')).mcpCommand,
+      },
+      {
+        name: 'hook',
+        summary: 'Ask the rules about a tool call; called by agent programs, not by people.',
+        load: async () => (await import('./commands/hook.ts')).hookCommand,
       },
       {
         name: 'down',

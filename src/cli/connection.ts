@@ -1,5 +1,6 @@
 import type { LogRecord } from '../kernel/event.ts';
 import type { InputOf, Operation, OutputOf } from '../kernel/operation.ts';
+import type { Trust } from '../kernel/trust.ts';
 
 /** Which records a follower wants; `task.*` stands for all types that begin so. */
 export interface Wanted {
@@ -32,6 +33,8 @@ export type Connect = (options: { readonly acts: boolean }) => Promise<Connectio
 export interface RunningServer {
   readonly url: string;
   readonly pid: number;
+  /** For `https`: the certificate that it has to show, or that has signed it. */
+  readonly trust?: Trust;
 }
 
 /** What the shell can do with the server of its data folder, beside calling operations. */
@@ -40,6 +43,8 @@ export interface ServerPort {
   readonly home: string;
   /** How this program is started: Node's path, its arguments and `bin/maos.js`. */
   readonly program: readonly string[];
+  /** The token of this data folder, which its owner can read. */
+  token(): Promise<string>;
   /** The server that answers on this data folder. */
   running(): Promise<RunningServer | undefined>;
   /** Serves in this process; `ready` is called once it answers. Resolves after it was stopped (a signal). */

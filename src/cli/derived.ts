@@ -2,9 +2,10 @@ import { resolve } from 'node:path';
 import type { Operation } from '../kernel/operation.ts';
 import type { Args } from './argv.ts';
 import { connected, exits, printJson, type Shell } from './command.ts';
-import { grammarOf, pathFields } from './flags.ts';
+import { grammarOf, pathFields, secretFields } from './flags.ts';
 import type { HelpPage } from './help.ts';
 import { showLines } from './show.ts';
+import { invalid } from '../kernel/error.ts';
 
 /** `task.create` → `task create` */
 export function commandName(operation: Operation): string {
@@ -28,8 +29,9 @@ const driven = new Set(['agent', 'run']);
 
 /** Calls an operation with the values of a shell line and prints its answer. */
 export async function runDerived(shell: Shell, operation: Operation, args: Args): Promise<number> {
-  const { json, idempotencyKey, ...given } = args.values;
-  const input = inputOf(shell, operation, given);
+  const { json, idempotencyKey, passwordStdin, ...given } = args.values;
+  const secrets = await secretsOf(shell, operation, passwordStdin === true);
+  const input = { ...inputOf(shell, operation, given), ...secrets };
   const [noun = ''] = operation.name.split('.');
   const extras = typeof idempotencyKey === 'string' ? { key: idempotencyKey } : {};
   return connected(shell, { acts: false }, async (connection) => {
@@ -41,6 +43,26 @@ export async function runDerived(shell: Shell, operation: Operation, args: Args)
     }
     return exits.ok;
   });
+}
+
+/** What is secret is asked for, or read from standard input. */
+async function secretsOf(shell: Shell, operation: Operation, fromInput: boolean): Promise<Record<string, string>> {
+  const fields = secretFields(operation);
+  const secrets: Record<string, string> = {};
+  if (fields.length === 0) return secrets;
+  const given = fromInput ? shell.readFile('-').replace(/\r?\n$/, '') : '';
+  // One secret alone may have several lines, as a private key has.
+  const lines = fields.length === 1 && fromInput ? [given] : given.split(/\r?\n/);
+  for (const { name, description } of fields) {
+    const text = fromInput ? lines.shift() : await shell.ask?.(description ?? name);
+    if (text === undefined || text === '') {
+      throw invalid(`${commandName(operation)} needs ${name}.`, {
+        fix: 'Call it from a terminal, which asks for it, or write it into standard input with --password-stdin.',
+      });
+    }
+    secrets[name] = text;
+  }
+  return secrets;
 }
 
 /** Paths are relative to the caller's folder, which the server does not know. */

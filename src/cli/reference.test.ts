@@ -44,8 +44,9 @@ it('writes a section for every operation', () => {
     and a method of the typed client. docs/openapi.json says the same for programs, and [cli.md](cli.md) explains the shorter commands.
 
     Commands take \`--json\` to print the answer as JSON, and \`--idempotency-key\` (over HTTP the header \`Idempotency-Key\`) where they
-    change something: the same key again gives the first answer instead of a second call. Times are milliseconds since the epoch. Any
-    operation may also refuse with \`invalid\` (its input), \`not_found\` (what it names) and \`unavailable\`.
+    change something: the same key again gives the first answer instead of a second call, for a week at least; with another operation or
+    input it is refused. Paths are absolute, except in the shell. Times are milliseconds since the epoch. Any operation may also refuse with
+    \`invalid\` (its input), \`not_found\` (what it names) and \`unavailable\`.
 
     - **thing**: [thing.make](#thingmake), [thing.list](#thinglist)
 

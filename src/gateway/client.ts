@@ -2,6 +2,7 @@
 import { systemClock, type Clock } from '../kernel/clock.ts';
 import type { LogRecord } from '../kernel/event.ts';
 import type { InputOf, Operation, OutputOf } from '../kernel/operation.ts';
+import type { Trust } from '../kernel/trust.ts';
 import { followLog, type FollowOptions } from './resume.ts';
 import { fetchTransport, nodeTransport } from './transport.ts';
 import { parsed, refusal, requestOf, type CallExtras } from './wire.ts';
@@ -13,6 +14,8 @@ export interface ClientOptions<Operations extends OperationMap = Record<never, n
   /** `http://127.0.0.1:4711` */
   readonly url: string;
   readonly token: string;
+  /** For `https` to a server with a certificate of its own: its authority is `tls/ca.pem` in MAOS_HOME. */
+  readonly trust?: Trust;
   /** Used instead of node:http, for example in a browser. */
   readonly fetch?: typeof globalThis.fetch;
   readonly clock?: Clock;
@@ -43,8 +46,8 @@ export type Client<Operations = Record<never, never>> = BaseClient & Nouns<Opera
 export function createClient<Operations extends OperationMap = Record<never, never>>(
   options: ClientOptions<Operations>,
 ): Client<Operations> {
-  const { url, token, fetch, clock = systemClock, operations } = options;
-  const transport = fetch === undefined ? nodeTransport(url) : fetchTransport(url.replace(/\/$/, ''), fetch);
+  const { url, token, fetch, clock = systemClock, operations, trust } = options;
+  const transport = fetch === undefined ? nodeTransport(url, trust) : fetchTransport(url.replace(/\/$/, ''), fetch);
   const authorization = { authorization: `Bearer ${token}` };
 
   const call = async <Op extends Operation>(

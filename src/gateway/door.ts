@@ -1,5 +1,5 @@
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http';
-import type { Actor } from '../kernel/actor.ts';
+import type { Caller } from '../kernel/caller.ts';
 import type { Clock } from '../kernel/clock.ts';
 import type { LogRecord } from '../kernel/event.ts';
 import type { Registry } from './registry.ts';
@@ -9,7 +9,11 @@ export interface DoorGuard {
   /** Refuses requests for another host or from another site's page. */
   admit(headers: IncomingHttpHeaders): void;
   /** `admit`, then the caller's token. */
-  authenticate(headers: IncomingHttpHeaders): Actor;
+  authenticate(headers: IncomingHttpHeaders): Caller;
+  /** What a caller may do by now; refuses one whose credential has ended since. For connections that stay open. */
+  renew(caller: Caller): Caller;
+  /** Whether a record may have changed what callers may do. */
+  concerns(record: LogRecord): boolean;
 }
 
 /** The log as a door sees it: where it ends, and its records from a cursor on. */
@@ -26,9 +30,9 @@ export interface FailurePlace {
 
 /** A route that is not an operation, for example a page of the dashboard. Called for authenticated requests only. */
 export interface ExtraRoute {
-  readonly method: 'GET' | 'POST';
+  readonly method: 'GET' | 'POST' | 'DELETE';
   readonly path: string;
-  handle(request: IncomingMessage, response: ServerResponse, actor: Actor): void | Promise<void>;
+  handle(request: IncomingMessage, response: ServerResponse, caller: Caller): void | Promise<void>;
 }
 
 /** Bounds on what one caller can make the server hold. */
@@ -68,6 +72,10 @@ export interface Door {
   readonly registry: Pick<Registry, 'call' | 'operations'>;
   readonly feed: LiveFeed;
   readonly guard: DoorGuard;
+  /** Whether a caller may see a record. */
+  sees(caller: Caller, record: LogRecord): boolean;
+  /** What a caller has left of its calls, as headers. */
+  rates(caller: Caller): Readonly<Record<string, string>>;
   readonly clock: Clock;
   readonly version: string;
   readonly limits: Limits;

@@ -19,7 +19,7 @@ import { Pipeline } from '../log/pipeline.ts';
 import { SqliteLog } from '../log/sqlite.ts';
 import { Views } from '../log/views.ts';
 import { GroupWriter } from '../log/writer.ts';
-import { localAuthorise, Registry } from './registry.ts';
+import { Registry } from './registry.ts';
 import { startGateway, type GatewayOptions } from './server.ts';
 
 const noteId = z.string().min(1).max(100).describe('The id of a note.');
@@ -119,6 +119,23 @@ export const waitNote = operation({
   output: z.strictObject({}),
   route: 'POST /notes/wait',
 });
+const importNote = operation({
+  ...base,
+  name: 'note.import',
+  summary: 'Create a note from what is read outside.',
+  input: z.strictObject({ source: z.string().min(1) }),
+  output: note,
+  route: 'POST /notes/import',
+});
+const dropNote = operation({
+  ...base,
+  effect: 'destroy',
+  name: 'note.drop',
+  summary: 'Rename a note and remove it.',
+  input: z.strictObject({ note: noteId, title: z.string().default('dropped') }),
+  output: note,
+  route: 'POST /notes/:note/drop',
+});
 const bigNote = operation({
   name: 'note.big',
   summary: 'A long answer.',
@@ -165,6 +182,9 @@ function find(db: Reader, id: string): z.output<typeof note> {
   return toNote(row);
 }
 
+/** What `note.import` finds outside: something else each time. */
+export const outside = { reads: 0 };
+
 /** Resolves when `note.wait` has seen that its caller is gone. */
 export const waits = { started: 0, aborted: 0 };
 
@@ -200,6 +220,16 @@ const handlers: readonly Handler[] = [
     waits.aborted += 1;
     return {};
   }),
+  action(importNote, async (ctx, { source }) => {
+    if (source === 'nowhere') throw notFound('source', source, 'Name another one.');
+    outside.reads += 1;
+    return ctx.call(createNote, { title: source.toLowerCase(), priority: outside.reads % 10 });
+  }),
+  action(dropNote, async (ctx, { note: text, title }) => {
+    const renamed = await ctx.call(renameNote, { note: text, title });
+    await ctx.call(removeNote, { note: text });
+    return renamed;
+  }),
   query(bigNote, (_ctx, { size }) => 'x'.repeat(size)),
 ];
 
@@ -211,9 +241,12 @@ export class TestServer {
   url = '';
   port = 0;
   feed: Feed | undefined;
+  registry: Registry | undefined;
   #scope = new Scope();
 
-  async start(options: Partial<Pick<GatewayOptions, 'limits' | 'extraRoutes' | 'clock'>> = {}): Promise<void> {
+  async start(
+    options: Partial<Pick<GatewayOptions, 'limits' | 'extraRoutes' | 'clock' | 'guard'>> = {},
+  ): Promise<void> {
     const scope = (this.#scope = new Scope());
     const path = join(this.folder, 'maos.db');
     const log = new SqliteLog(path);
@@ -226,7 +259,13 @@ export class TestServer {
     scope.defer(() => reader.close());
     const feed = (this.feed = new Feed(reader));
     log.watch((head) => feed.advance(head.position));
-    const registry = new Registry({ handlers, reader, core: writer, now, newId, authorise: localAuthorise });
+    const registry = (this.registry = new Registry({
+      handlers,
+      reader,
+      core: writer,
+      now,
+      newId,
+    }));
     const gateway = await startGateway({
       registry,
       feed,

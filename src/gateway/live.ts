@@ -5,8 +5,10 @@
  *     more than one page of the feed and what the socket buffers.
  * L2  Its position is that of the last record looked at, also when the filter left that record out.
  * L3  Every follower ends when its client goes and when the server closes.
+ * L4  A follower is shown what its caller may see, and nothing that was committed after its credential had ended.
  */
 import type { ServerResponse } from 'node:http';
+import { type Caller, covers } from '../kernel/caller.ts';
 import { AppError } from '../kernel/error.ts';
 import type { LogRecord } from '../kernel/event.ts';
 import type { Door } from './door.ts';
@@ -44,7 +46,16 @@ export class Followers {
   }
 }
 
+/** Following the log shows all that its filter names, so it takes a scope of its own. */
+export function mayFollow({ scopes }: Caller): void {
+  if (covers(scopes, 'event:read')) return;
+  throw new AppError('forbidden', 'This credential does not give the scope event:read.', {
+    fix: 'Use one whose role or scopes include it.',
+  });
+}
+
 export interface FollowPlan {
+  readonly caller: Caller;
   readonly after: number;
   readonly filter: RecordFilter;
   readonly signal: AbortSignal;
@@ -55,13 +66,13 @@ export interface FollowPlan {
 }
 
 /** Hands every matching record to `take`, in order, until the signal is aborted. */
-export async function followLog(
-  door: Pick<Door, 'feed'>,
-  { after, filter, signal, take, seen }: FollowPlan,
-): Promise<void> {
+export async function followLog(door: Pick<Door, 'feed' | 'guard' | 'sees'>, plan: FollowPlan): Promise<void> {
+  const { after, filter, signal, take, seen } = plan;
   const matches = matcher(filter);
+  let { caller } = plan;
   for await (const record of door.feed.follow({ after, signal })) {
-    const wait = matches(record) ? take(record) : undefined;
+    if (door.guard.concerns(record)) caller = door.guard.renew(caller);
+    const wait = matches(record) && door.sees(caller, record) ? take(record) : undefined;
     seen?.(record.position);
     if (wait !== undefined) await wait;
   }
@@ -71,7 +82,7 @@ export async function followLog(
 export async function streamEvents(
   door: Door,
   response: ServerResponse,
-  start: { after: number; filter: RecordFilter },
+  start: { caller: Caller; after: number; filter: RecordFilter },
   stop: AbortController,
 ): Promise<void> {
   const { clock, limits } = door;
@@ -91,6 +102,7 @@ export async function streamEvents(
   let beat = (): void => undefined;
   const schedule = (): void => {
     beat = clock.after(limits.heartbeatMs, () => {
+      if (!lives(door, start.caller)) return stop.abort();
       if (!response.writableNeedDrain) response.write(formatHeartbeat(position));
       schedule();
     });
@@ -103,10 +115,24 @@ export async function streamEvents(
   };
   try {
     await followLog(door, { ...start, signal, take, seen });
+  } catch (error) {
+    // Its answer has begun: that the credential has ended is told by the end of the stream, and by the next request.
+    if (!(error instanceof AppError)) throw error;
   } finally {
     beat();
     stop.abort();
     response.end();
+  }
+}
+
+/** Whether a credential is still good. */
+export function lives({ guard }: Pick<Door, 'guard'>, caller: Caller): boolean {
+  try {
+    guard.renew(caller);
+    return true;
+  } catch (error) {
+    if (error instanceof AppError) return false;
+    throw error;
   }
 }
 

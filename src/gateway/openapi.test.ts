@@ -44,9 +44,11 @@ describe('the OpenAPI document', () => {
       '/api/v1/notes',
       '/api/v1/notes/big/{size}',
       '/api/v1/notes/fail',
+      '/api/v1/notes/import',
       '/api/v1/notes/refuse',
       '/api/v1/notes/wait',
       '/api/v1/notes/{note}',
+      '/api/v1/notes/{note}/drop',
       '/api/v1/notes/{note}/rename',
       '/health',
       '/openapi.json',
@@ -202,6 +204,7 @@ describe('any request made after the document', () => {
       '/api/v1/notes/fail',
       '/api/v1/notes/wait',
       '/openapi.json',
+      '/api/v1/notes/import',
       '/api/v1/notes/refuse',
     ];
     const all = Object.entries(paths).flatMap(([path, methods]) =>

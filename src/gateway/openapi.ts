@@ -44,7 +44,13 @@ export function describeApi(operations: readonly Operation[], version: string): 
       responses: Object.fromEntries(
         Object.entries(errorResponses).map(([status, description]) => [`Error${status}`, errorResponse(description)]),
       ),
-      securitySchemes: { token: { type: 'http', scheme: 'bearer', description: 'The local token.' } },
+      securitySchemes: {
+        token: {
+          type: 'http',
+          scheme: 'bearer',
+          description: 'The token of a login, a key or a session; or the local token.',
+        },
+      },
     },
   };
 }
@@ -58,7 +64,14 @@ const problemBody = z.strictObject({
     message: z.string().describe('What was wrong.'),
     fix: z.string().optional().describe('What to do next.'),
     issues: z
-      .array(z.strictObject({ path: z.string(), message: z.string() }))
+      .array(
+        z.strictObject({
+          path: z.string(),
+          message: z.string(),
+          line: z.int().optional().describe('In a plan file.'),
+          column: z.int().optional(),
+        }),
+      )
       .optional()
       .describe('Each problem of a refused input.'),
     details: z.record(z.string(), z.unknown()).optional().describe('Facts that a program may branch on.'),
@@ -104,7 +117,11 @@ function describeOperation(operation: Operation, method: string, params: readonl
     ...(description.length > 0 ? { description: description.join('\n\n') } : {}),
     'x-maos-effect': operation.effect,
     'x-maos-scope': operation.scope,
-    parameters: [...fieldParameters(input, params, hasBody), ...(hasBody ? [idempotencyKey] : [])],
+    ...(operation.open === true ? { security: [] } : {}),
+    parameters: [
+      ...fieldParameters(input, params, hasBody),
+      ...(hasBody && operation.secrets === undefined ? [idempotencyKey] : []),
+    ],
     ...(hasBody ? { requestBody: requestBody(input, params) } : {}),
     responses: {
       200: {
@@ -126,7 +143,8 @@ const idempotencyKey = {
   name: 'Idempotency-Key',
   in: 'header',
   required: false,
-  description: 'The same key with the same input is carried out once and answered alike.',
+  description:
+    'The same key with the same input is carried out once and answered alike, for a week at least; with another operation or input it is refused.',
   schema: { type: 'string', minLength: 1, maxLength: 200 },
 };
 

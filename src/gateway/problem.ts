@@ -48,12 +48,15 @@ export function problem(error: unknown): Problem {
       },
     };
   }
-  const headers = error instanceof HttpError ? error.headers : defaultHeaders(error.code);
+  const headers = error instanceof HttpError ? error.headers : defaultHeaders(error);
   return { status: error instanceof HttpError ? error.status : statusOf[error.code], headers, error: errorData(error) };
 }
 
-function defaultHeaders(code: ErrorCode): Readonly<Record<string, string>> {
+function defaultHeaders({ code, details }: AppError): Readonly<Record<string, string>> {
+  const wait = details?.['retryAfterMs'];
   if (code === 'unauthenticated') return { 'www-authenticate': 'Bearer realm="maos"' };
-  if (code === 'exhausted' || code === 'unavailable') return { 'retry-after': '1' };
+  if (code === 'exhausted' || code === 'unavailable') {
+    return { 'retry-after': typeof wait === 'number' ? String(Math.ceil(wait / 1_000)) : '1' };
+  }
   return {};
 }

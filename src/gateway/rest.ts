@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { Actor } from '../kernel/actor.ts';
+import type { Caller } from '../kernel/caller.ts';
 import { AppError, invalid } from '../kernel/error.ts';
 import { readBody } from './body.ts';
 import type { Door } from './door.ts';
@@ -23,7 +23,7 @@ export async function answerOperation(
   router: Router,
   request: IncomingMessage,
   response: ServerResponse,
-  actor: Actor,
+  caller: Caller,
 ): Promise<void> {
   const { path, query } = targetOf(request);
   const { route, params } = router.find(request.method ?? '', path);
@@ -31,9 +31,10 @@ export async function answerOperation(
   const key = keyOf(request);
   const body = await readBody(request, response, door.limits.bodyBytes);
   const input = mergeInput(route, params, query, body);
-  const options = new RestCall(response, actor, trace, key);
+  const options = new RestCall(response, caller, trace, key);
   const output = await door.registry.call(route.operation.name, input, options);
-  sendJson(door, response, 200, output ?? null, trace === undefined ? {} : { 'x-trace-id': trace });
+  const rates = door.rates(caller);
+  sendJson(door, response, 200, output ?? null, trace === undefined ? rates : { ...rates, 'x-trace-id': trace });
 }
 
 /**
@@ -41,14 +42,14 @@ export async function answerOperation(
  * anyone could leave, and a signal for each request costs a third of the throughput.
  */
 class RestCall implements CallOptions {
-  readonly actor: Actor;
+  readonly caller: Caller;
   readonly trace?: string;
   readonly key?: string;
   readonly #response: ServerResponse;
 
-  constructor(response: ServerResponse, actor: Actor, trace: string | undefined, key: string | undefined) {
+  constructor(response: ServerResponse, caller: Caller, trace: string | undefined, key: string | undefined) {
     this.#response = response;
-    this.actor = actor;
+    this.caller = caller;
     if (trace !== undefined) this.trace = trace;
     if (key !== undefined) this.key = key;
   }

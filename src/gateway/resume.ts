@@ -30,6 +30,8 @@ export async function* followLog(server: Server, options: FollowOptions): AsyncG
   // Timers of the clock let a process end; one that follows must not end while it waits to connect again.
   // oxlint-disable-next-line no-restricted-globals
   const alive = setInterval(() => undefined, 2 ** 30);
+  // Also when nobody asks for the next record any more.
+  signal?.addEventListener('abort', () => clearInterval(alive), { once: true });
   try {
     for (let failures = 0; !ended(); failures += 1) {
       try {

@@ -1,8 +1,10 @@
-import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import type { IncomingMessage, Server, ServerOptions, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
+import { type Caller, stranger } from '../kernel/caller.ts';
 import type { Cancel, Clock } from '../kernel/clock.ts';
 import { AppError } from '../kernel/error.ts';
-import { createServer } from '../kernel/http.ts';
+import { createServer, https } from '../kernel/http.ts';
+import type { LogRecord } from '../kernel/event.ts';
 import type { Scope } from '../kernel/scope.ts';
 import {
   defaultLimits,
@@ -16,12 +18,13 @@ import {
 import { fieldsOfSchema } from './fields.ts';
 import { eventsQuery, startOf } from './filter.ts';
 import { parseQuery } from './input.ts';
-import { Followers, streamEvents } from './live.ts';
+import { Followers, mayFollow, streamEvents } from './live.ts';
 import { HttpError } from './problem.ts';
 import { refuseInput } from './refuse.ts';
 import type { Registry } from './registry.ts';
 import { answerOperation, sendJson, sendProblem, targetOf } from './rest.ts';
-import { Router } from './routes.ts';
+import { routeOf, Router } from './routes.ts';
+import { refuseTwice } from './single.ts';
 import { livePath, refuse, Upgrader } from './upgrade.ts';
 
 const eventsPath = '/api/v1/events';
@@ -34,13 +37,20 @@ export interface GatewayOptions {
   readonly feed: LiveFeed;
   /** Makes the guard, once the port is known. */
   readonly guard: (port: number) => DoorGuard;
-  readonly host: '127.0.0.1' | '::1';
+  /** An address or a name of this machine. Any other than loopback is for `tls` alone. */
+  readonly host: string;
+  /** Certificate (with its chain) and private key, PEM; left out: plain HTTP. */
+  readonly tls?: { readonly cert: string; readonly key: string };
+  /** Whether a caller may see a record; left out: each sees all. */
+  readonly sees?: (caller: Caller, record: LogRecord) => boolean;
   /** 0 for a free one. */
   readonly port: number;
   readonly clock: Clock;
   readonly version: string;
   readonly scope: Scope;
   readonly extraRoutes?: readonly ExtraRoute[];
+  /** What a caller has left of its calls, as headers of each answer. */
+  readonly rates?: (caller: Caller) => Readonly<Record<string, string>>;
   /** Told of every defect that a caller was shown as `internal`. */
   readonly onFailure?: (error: unknown, place: FailurePlace) => void;
   readonly limits?: Partial<Limits>;
@@ -55,7 +65,7 @@ export interface Gateway {
 /** Opens the doors: REST, event stream and WebSocket on one port. They close with the scope, or by `close`. */
 export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const limits = { ...defaultLimits, ...options.limits };
-  const server = createServer({
+  const server = makeServer(options.tls, {
     maxHeaderSize: limits.headerBytes,
     headersTimeout: limits.requestMs,
     requestTimeout: limits.requestMs,
@@ -69,7 +79,9 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   server.maxHeadersCount = limits.headerCount + 1;
   const port = await listen(server, options.host, options.port);
   const { registry, feed, clock, version, extraRoutes = [], onFailure = () => undefined } = options;
-  const door: Door = { registry, feed, clock, version, extraRoutes, onFailure, limits, guard: options.guard(port) };
+  const { sees = () => true, rates = () => ({}) } = options;
+  const guard = options.guard(port);
+  const door: Door = { registry, feed, clock, version, extraRoutes, onFailure, limits, guard, sees, rates };
   const followers = new Followers(limits.followers);
   const upgrader = new Upgrader(door, followers);
   const front = new Front(door, followers);
@@ -86,8 +98,22 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   let closing: Promise<void> | undefined;
   const close = (): Promise<void> => (closing ??= closeServer(server, followers, upgrader, clock));
   options.scope.defer(close);
-  const name = options.host === '::1' ? '[::1]' : options.host;
-  return { url: `http://${name}:${port}`, port, close };
+  return { url: `${options.tls === undefined ? 'http' : 'https'}://${reachable(options.host)}:${port}`, port, close };
+}
+
+function makeServer(tls: GatewayOptions['tls'], options: ServerOptions): Server {
+  if (tls === undefined) return createServer(options);
+  const server = https().createServer({ ...options, cert: tls.cert, key: tls.key, minVersion: 'TLSv1.3' });
+  // Whoever speaks no TLS, or an older one, is cut; that is no failure of ours.
+  server.on('tlsClientError', (_error, socket) => socket.destroy());
+  return server;
+}
+
+/** How a host is called from this machine; one that stands for all addresses is called by loopback. */
+function reachable(host: string): string {
+  if (host === '0.0.0.0') return '127.0.0.1';
+  if (host === '::') return '[::1]';
+  return host.includes(':') ? `[${host}]` : host;
 }
 
 /** Sends each request to where it is answered. */
@@ -96,11 +122,15 @@ class Front {
   readonly #followers: Followers;
   readonly #router: Router;
   readonly #extra: ReadonlyMap<string, ExtraRoute>;
+  /** Operations that ask for no credential, by their addresses. */
+  readonly #open: ReadonlySet<string>;
 
   constructor(door: Door, followers: Followers) {
     this.#door = door;
     this.#followers = followers;
     this.#extra = new Map(door.extraRoutes.map((route) => [`${route.method} ${route.path}`, route]));
+    const open = door.registry.operations.filter((operation) => operation.open === true).map(routeOf);
+    this.#open = new Set(open.map((route) => `${route.method} ${route.path}`));
     this.#router = new Router(door.registry.operations, [
       `GET ${eventsPath}`,
       `GET ${livePath}`,
@@ -118,13 +148,15 @@ class Front {
 
   async #route(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const door = this.#door;
+    refuseTwice(request);
     const { path, query } = targetOf(request);
     const method = request.method === 'HEAD' ? 'GET' : (request.method ?? '');
     if (method === 'GET' && path === '/health') {
       return sendJson(door, response, 200, { status: 'ok', version: door.version, position: door.feed.head });
     }
     if (method === 'OPTIONS') return answerPreflight(door, request, response);
-    const actor = door.guard.authenticate(request.headers);
+    const address = `${method} ${path}`;
+    const caller = this.#callerOf(request, address);
     allowOrigin(request, response);
     if (request.rawHeaders.length / 2 > door.limits.headerCount) {
       throw new HttpError(
@@ -135,25 +167,34 @@ class Front {
         { connection: 'close' },
       );
     }
-    const address = `${method} ${path}`;
     const extra = this.#extra.get(address);
-    if (extra !== undefined) await extra.handle(request, response, actor);
+    if (extra !== undefined) await extra.handle(request, response, caller);
     else if (address === 'GET /openapi.json') {
       const { describeApi } = await import('./openapi.ts');
       sendJson(door, response, 200, describeApi(door.registry.operations, door.version));
-    } else if (address === `GET ${eventsPath}`) await this.#events(request, response, query);
+    } else if (address === `GET ${eventsPath}`) await this.#events(request, response, query, caller);
     else if (address === `GET ${livePath}`) {
       throw new HttpError(426, 'invalid', 'This is a WebSocket.', 'Connect to it with a WebSocket client.', {
         upgrade: 'websocket',
       });
-    } else await answerOperation(door, this.#router, request, response, actor);
+    } else await answerOperation(door, this.#router, request, response, caller);
   }
 
-  #events(request: IncomingMessage, response: ServerResponse, query: string): Promise<void> {
+  /** Who comes without a credential may only ask for one. */
+  #callerOf(request: IncomingMessage, address: string): Caller {
+    const { guard } = this.#door;
+    if (request.headers.authorization !== undefined || !this.#open.has(address))
+      return guard.authenticate(request.headers);
+    guard.admit(request.headers);
+    return stranger(request.socket.remoteAddress ?? 'nowhere');
+  }
+
+  #events(request: IncomingMessage, response: ServerResponse, query: string, caller: Caller): Promise<void> {
+    mayFollow(caller);
     const parsed = eventsQuery.safeParse({ ...parseQuery(query, fieldsOfSchema(eventsQuery)), ...resumed(request) });
     if (!parsed.success) throw refuseInput('events', parsed.error, eventsQuery);
     const { after, ...filter } = parsed.data;
-    const start = { after: startOf(after, this.#door.feed.head), filter };
+    const start = { caller, after: startOf(after, this.#door.feed.head), filter };
     return streamEvents(this.#door, response, start, this.#followers.enter());
   }
 }

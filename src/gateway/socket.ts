@@ -4,17 +4,19 @@
  * S1  A frame from outside is parsed by a schema before anything else looks at it.
  * S2  What is buffered for a client is bounded: followers wait, and no further frame is read while it does not drain.
  * S3  When the connection ends, its follows end and its calls get an aborted signal.
+ * S4  A connection whose credential has ended does nothing more and is closed: at its next frame, at the next record, or at
+ *     the next heartbeat, whichever comes first.
  */
 import type { WebSocket } from 'ws';
 import * as z from 'zod';
-import type { Actor } from '../kernel/actor.ts';
+import type { Caller } from '../kernel/caller.ts';
 import type { Cancel } from '../kernel/clock.ts';
 import { AppError, conflict, type ErrorData } from '../kernel/error.ts';
 import type { LogRecord } from '../kernel/event.ts';
 import type { Door } from './door.ts';
 import { eventsQuery, recordFilter, startOf } from './filter.ts';
 import { parseJson } from './json.ts';
-import { followLog, type Followers } from './live.ts';
+import { followLog, lives, mayFollow, type Followers } from './live.ts';
 import { problem } from './problem.ts';
 import { refuseInput } from './refuse.ts';
 
@@ -46,23 +48,25 @@ type ServerFrame =
 
 /** More than this waiting for a client, and the server waits for the client. */
 const highWater = 64 * 1024;
+/** The connection breaks a rule of this server (RFC 6455): its credential has ended. */
+const policyViolation = 1008;
 
 export class LiveSocket {
   readonly #socket: WebSocket;
   readonly #door: Door;
   readonly #followers: Followers;
-  readonly #actor: Actor;
+  #caller: Caller;
   readonly #follows = new Map<string, AbortController>();
   readonly #gone = new AbortController();
   #calls = 0;
   #alive = true;
   #ping: Cancel = () => undefined;
 
-  constructor(socket: WebSocket, door: Door, followers: Followers, actor: Actor) {
+  constructor(socket: WebSocket, door: Door, followers: Followers, caller: Caller) {
     this.#socket = socket;
     this.#door = door;
     this.#followers = followers;
-    this.#actor = actor;
+    this.#caller = caller;
     socket.on('message', (data, binary) => this.#receive(data, binary));
     socket.on('pong', () => (this.#alive = true));
     socket.on('close', () => this.#end());
@@ -74,6 +78,7 @@ export class LiveSocket {
   #heartbeat(): void {
     this.#ping = this.#door.clock.after(this.#door.limits.heartbeatMs, () => {
       if (!this.#alive) return this.#socket.terminate();
+      if (!lives(this.#door, this.#caller)) return this.#expel();
       this.#alive = false;
       this.#socket.ping();
       this.#heartbeat();
@@ -84,6 +89,10 @@ export class LiveSocket {
     this.#ping();
     this.#gone.abort();
     for (const stop of this.#follows.values()) stop.abort();
+  }
+
+  #expel(): void {
+    this.#socket.close(policyViolation, 'The credential has ended.');
   }
 
   #receive(data: unknown, binary: boolean): void {
@@ -113,6 +122,8 @@ export class LiveSocket {
 
   async #follow({ id, after, filter }: Extract<ClientFrame, { type: 'follow' }>): Promise<void> {
     try {
+      const caller = (this.#caller = this.#door.guard.renew(this.#caller));
+      mayFollow(caller);
       const { subscriptionsPerSocket: most } = this.#door.limits;
       if (this.#follows.has(id))
         throw conflict(`This connection follows as "${id}" already.`, { fix: 'Choose another id, or unfollow first.' });
@@ -125,7 +136,7 @@ export class LiveSocket {
       const take = (record: LogRecord): Promise<void> | undefined =>
         this.#send({ type: 'record', id, record }, stop.signal);
       try {
-        await followLog(this.#door, { after: start, filter, signal: stop.signal, take });
+        await followLog(this.#door, { caller, after: start, filter, signal: stop.signal, take });
       } finally {
         this.#follows.delete(id);
         stop.abort();
@@ -144,8 +155,9 @@ export class LiveSocket {
         throw new AppError('exhausted', `${most} calls of this connection are on their way.`, {
           fix: 'Wait for an answer first.',
         });
+      const caller = (this.#caller = this.#door.guard.renew(this.#caller));
       const output = await this.#door.registry.call(operation, input, {
-        actor: this.#actor,
+        caller,
         signal: this.#gone.signal,
         ...(key === undefined ? {} : { key }),
         ...(trace === undefined ? {} : { trace }),
@@ -161,6 +173,8 @@ export class LiveSocket {
   #refuse(id: string | null, error: unknown, operation: string): void {
     if (!(error instanceof AppError)) this.#door.onFailure(error, { operation, trace: undefined });
     void this.#send({ type: 'error', id, error: problem(error).error });
+    if (error instanceof AppError && error.code === 'unauthenticated' && !lives(this.#door, this.#caller))
+      this.#expel();
   }
 
   /** A promise when the client has to take something first; reading from it stops meanwhile. */

@@ -1,5 +1,6 @@
 import type { Agent, IncomingMessage } from 'node:http';
 import { AppError } from '../kernel/error.ts';
+import { tlsOptions, type Trust } from '../kernel/trust.ts';
 
 export interface WireRequest {
   readonly method: string;
@@ -26,12 +27,13 @@ export interface Transport {
 const mostTries = 4;
 
 /** node:http with kept connections. A process that makes one call starts as fast with it as with fetch. */
-export function nodeTransport(url: string): Transport {
-  const { hostname, port } = new URL(url);
+export function nodeTransport(url: string, trust?: Trust): Transport {
+  const { hostname, port, protocol } = new URL(url);
   let agent: Agent | undefined;
   const send = async (request: WireRequest): Promise<WireResponse> => {
-    const http = await import('../kernel/http.ts');
-    agent ??= new http.Agent({ keepAlive: true, maxSockets: 64, scheduling: 'lifo' });
+    const plain = await import('../kernel/http.ts');
+    const http = protocol === 'https:' ? plain.https() : plain;
+    agent ??= new http.Agent({ keepAlive: true, maxSockets: 64, scheduling: 'lifo', ...tlsOptions(trust) });
     const { method, path, body, signal } = request;
     const headers = {
       ...request.headers,

@@ -7,6 +7,7 @@ import type { Door } from './door.ts';
 import type { Followers } from './live.ts';
 import { HttpError, problem } from './problem.ts';
 import { targetOf } from './rest.ts';
+import { refuseTwice } from './single.ts';
 
 /** Where WebSocket connections are made. */
 export const livePath = '/api/v1/live';
@@ -30,7 +31,8 @@ export class Upgrader {
     // Whatever goes wrong with the connection also closes it.
     socket.on('error', () => socket.destroy());
     try {
-      const actor = this.#door.guard.authenticate(request.headers);
+      refuseTwice(request);
+      const caller = this.#door.guard.authenticate(request.headers);
       if (targetOf(request).path !== livePath)
         throw new HttpError(404, 'not_found', 'There is no WebSocket here.', `Connect to ${livePath}.`);
       const [{ WebSocketServer }, { LiveSocket }] = await Promise.all([import('ws'), import('./socket.ts')]);
@@ -45,7 +47,12 @@ export class Upgrader {
           fix: 'Close one of them.',
         });
       }
-      this.#server.handleUpgrade(request, socket, head, (ws) => new LiveSocket(ws, this.#door, this.#followers, actor));
+      this.#server.handleUpgrade(
+        request,
+        socket,
+        head,
+        (ws) => new LiveSocket(ws, this.#door, this.#followers, caller),
+      );
     } catch (error) {
       if (!(error instanceof AppError)) this.#door.onFailure(error, { operation: `GET ${livePath}`, trace: undefined });
       refuse(socket, error);

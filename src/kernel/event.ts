@@ -22,7 +22,7 @@ export interface LogRecord<Data = unknown> {
   readonly type: string;
   readonly version: number;
   readonly data: Data;
-  /** The call that led to it: `call_…`. */
+  /** The operation and the call that led to it: `task.create call_…`. */
   readonly cause: string;
   /** Groups all that one request from outside led to. */
   readonly trace: string;

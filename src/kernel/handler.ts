@@ -1,4 +1,5 @@
 import type { Actor } from './actor.ts';
+import type { Caller } from './caller.ts';
 import type { EventDefinition, LogRecord } from './event.ts';
 import type { NewId } from './id.ts';
 import type { InputOf, Operation, OutputOf, ParsedOf } from './operation.ts';
@@ -43,6 +44,8 @@ export type Call = <Op extends Operation>(operation: Op, input: InputOf<Op>) => 
 
 /** What an action may use: it acts on the world (git, files, processes) and reports through commands. */
 export interface ActionContext extends QueryContext {
+  /** The actor with what it may do. */
+  readonly caller: Caller;
   readonly call: Call;
   readonly signal: AbortSignal;
 }

@@ -5,3 +5,7 @@
 const http = process.getBuiltinModule('node:http');
 
 export const { Agent, createServer, get, request, STATUS_CODES } = http;
+
+/** The same over TLS; loaded by who needs it. */
+// oxlint-disable-next-line typescript/consistent-type-imports
+export const https = (): typeof import('node:https') => process.getBuiltinModule('node:https');

@@ -25,10 +25,19 @@ export interface Operation<Input extends z.ZodType = z.ZodType, Output extends z
   readonly route: `${Method} /${string}`;
   /** Input fields that a shell command takes without their name, in order. */
   readonly positional?: readonly string[];
+  /** The last of them takes all the words that are left, joined by blanks. */
+  readonly rest?: true;
   /** When it refuses: code → in which case. */
   readonly refusals?: Readonly<Record<string, string>>;
   /** Reported by MAOS's own reactors and runners; kept out of the CLI and the default tool lists. */
   readonly internal?: true;
+  /** Needs no credential, because it is how one gets one; its own handler bounds what strangers can do. */
+  readonly open?: true;
+  /**
+   * Fields of its input (a password) or output (a token) that nobody may write down: a shell asks for those of the input, and no
+   * idempotency key is taken, because what belongs to a key is kept in the log.
+   */
+  readonly secrets?: readonly string[];
 }
 
 export type InputOf<Op> = Op extends Operation<infer Input, z.ZodType> ? z.input<Input> : never;

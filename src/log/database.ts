@@ -1,8 +1,15 @@
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
+import { pathToFileURL } from 'node:url';
 import type { SqlValue, Writer } from '../kernel/handler.ts';
+import { type Payloads, plainPayloads, type Sealed } from './payload.ts';
 
 /** More texts than the sources have; only SQL that is put together at run time can come near it. */
 const cachedStatements = 1_000;
+
+/** A file, named to a connection whose own database is in memory: without this it would take the name for one in memory too. */
+export function fileUri(path: string): string {
+  return `file:${pathToFileURL(path).pathname}?vfs=unix`;
+}
 
 /** A prepared statement, and what makes an object of a row that it gives. */
 interface Prepared {
@@ -34,8 +41,32 @@ export class Database implements Writer {
   readonly #database: DatabaseSync;
   readonly #statements = new Map<string, Prepared>();
 
-  constructor(path: string, options: { readonly readOnly: boolean }) {
-    this.#database = new DatabaseSync(path, { readOnly: options.readOnly, timeout: 5000 });
+  /** How the data of records stands in the log of this database. */
+  readonly payloads: Payloads;
+  /** Under which name SQLite knows the log's file: `main`, or `store` when the views are elsewhere. */
+  readonly schema: 'main' | 'store';
+
+  constructor(path: string, options: { readonly readOnly: boolean; readonly sealed?: Sealed }) {
+    const { readOnly, sealed } = options;
+    this.payloads = sealed?.payloads ?? plainPayloads;
+    this.schema = sealed === undefined ? 'main' : 'store';
+    this.#database = new DatabaseSync(sealed === undefined ? path : `file:/${sealed.views}?vfs=memdb`, {
+      readOnly,
+      timeout: 5000,
+    });
+    if (sealed === undefined) return;
+    this.#database.prepare('ATTACH ? AS store').run(`${fileUri(path)}&mode=${readOnly ? 'ro' : 'rw'}`);
+    // Whoever looks for something in the log finds it opened; what writes and verifies says `store.log`.
+    this.#database.function('opened', (position, stream, type, data) =>
+      this.payloads.open({
+        position: Number(position),
+        stream: String(stream),
+        type: String(type),
+        data: String(data),
+      }),
+    );
+    this.#database.exec(`CREATE TEMP VIEW log AS SELECT position, at, actor, stream, type, version,
+      opened(position, stream, type, data) AS data, cause, trace, previous, hash FROM store.log`);
   }
 
   #prepared(sql: string): Prepared {

@@ -9,7 +9,7 @@
 import { conflict } from '../kernel/error.ts';
 import type { LogRecord } from '../kernel/event.ts';
 import type { Database } from './database.ts';
-import { parseRecord, readHead, readLog } from './record.ts';
+import { parseRecord, readHead, readLog, readRecords } from './record.ts';
 
 /** The newest records are kept in memory, at most so many and so much text, so that followers at the head do not read the file. */
 const recentRecords = 2_048;
@@ -66,7 +66,7 @@ export class Feed {
     const start = after + 1 - (this.#recent[0]?.record.position ?? Infinity);
     if (start >= 0 && start < this.#recent.length)
       return this.#recent.slice(start, start + limit).map(({ record }) => record);
-    return readLog(this.#reader, after, Math.min(limit, behind)).map(parseRecord);
+    return readRecords(this.#reader, after, Math.min(limit, behind));
   }
 
   /** Ends when the signal is aborted. Refuses (`conflict`) a cursor that this log has not reached. */
@@ -106,7 +106,7 @@ export class Feed {
     }
     if (last >= this.#head) return;
     for (const stored of readLog(this.#reader, last, this.#head - last)) {
-      this.#recent.push({ record: parseRecord(stored), size: stored.data.length });
+      this.#recent.push({ record: parseRecord(stored, this.#reader.payloads), size: stored.data.length });
       this.#recentText += stored.data.length;
     }
     this.#trim();

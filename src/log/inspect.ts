@@ -9,7 +9,9 @@ import { readHead, readLog } from './record.ts';
 /** "MAOS" as SQLite's application id: another program's database is never taken for ours. */
 export const applicationId = 0x4d414f53;
 /** The format of the log table. Raised only when a newer MAOS writes what an older one would misread. */
-export const formatVersion = 1;
+export const plainFormat = 1;
+/** The payloads of all records are sealed, and the file holds no views. */
+export const sealedFormat = 2;
 
 /** How many records at the end of the log are verified at each start. */
 const tail = 1_000;
@@ -77,15 +79,35 @@ function refuseFormat(path: string, id: number, version: number): void {
       fix: 'Set MAOS_HOME to a folder of its own; nothing was changed in this one.',
     });
   }
-  if (version > formatVersion) {
+  if (version > sealedFormat) {
     throw new AppError(
       'unavailable',
-      `${path} was written by a newer MAOS (format ${version}; this one reads up to ${formatVersion}).`,
+      `${path} was written by a newer MAOS (format ${version}; this one reads up to ${sealedFormat}).`,
       {
         fix: 'Update MAOS, or restore a snapshot from before the update; nothing was changed.',
       },
     );
   }
+}
+
+/** Whether a log is sealed is decided when it is begun (docs/adr/0006-sealed-state.md). */
+export function refuseOtherFormat(path: string, wanted: typeof plainFormat | typeof sealedFormat): void {
+  const header = Buffer.alloc(100);
+  readStart(path, header);
+  const found = header.readUInt32BE(60);
+  if (found === wanted) return;
+  if (wanted === plainFormat) {
+    throw new AppError(
+      'unavailable',
+      `${path} is sealed (encryption: state), and this MAOS is set to write plain data.`,
+      {
+        fix: 'Set "encryption": "state" in config.json, or MAOS_ENCRYPTION=state. A sealed log stays one.',
+      },
+    );
+  }
+  throw new AppError('unavailable', `${path} was begun without encryption; what is in it stays as it was written.`, {
+    fix: 'Take "encryption" out of config.json again, or begin a new home: set MAOS_HOME to an empty folder.',
+  });
 }
 
 function quickCheck(database: Database, path: string): void {

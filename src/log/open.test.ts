@@ -142,11 +142,11 @@ describe('opening refuses', () => {
   it('a database that a newer MAOS wrote, also when only the WAL says so', () => {
     make();
     const newer = new DatabaseSync(path);
-    newer.exec('PRAGMA wal_autocheckpoint = 0; PRAGMA user_version = 2;');
+    newer.exec('PRAGMA wal_autocheckpoint = 0; PRAGMA user_version = 3;');
     copyFileSync(path, join(place.folder, 'copy'));
     copyFileSync(`${path}-wal`, join(place.folder, 'copy-wal'));
     newer.close();
-    expect(refused()).toMatch(/newer MAOS \(format 2; this one reads up to 1\)/);
+    expect(refused()).toMatch(/newer MAOS \(format 3; this one reads up to 2\)/);
     copyFileSync(join(place.folder, 'copy'), path);
     copyFileSync(join(place.folder, 'copy-wal'), `${path}-wal`);
     expect(refused()).toMatch(/newer MAOS/);

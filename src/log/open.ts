@@ -15,19 +15,22 @@ import { dirname, join } from 'node:path';
 import { AppError } from '../kernel/error.ts';
 import { Database } from './database.ts';
 import { openFault } from './fault.ts';
-import { applicationId, formatVersion, inspectDatabase } from './inspect.ts';
+import { applicationId, inspectDatabase, plainFormat, refuseOtherFormat, sealedFormat } from './inspect.ts';
+import type { Sealed } from './payload.ts';
+
+const viewState =
+  'CREATE TABLE view_state (name TEXT PRIMARY KEY, definition TEXT NOT NULL, tables TEXT NOT NULL) STRICT;';
 
 // There is no index on the stream: ids are random, so it would write one more page for every record (it took a third of
 // the throughput), and what a room wants to know about one of its things stands in its own tables.
 const logSchema = `
   PRAGMA application_id = ${applicationId};
-  PRAGMA user_version = ${formatVersion};
   BEGIN;
   CREATE TABLE log (
     position INTEGER PRIMARY KEY, at INTEGER NOT NULL, actor TEXT NOT NULL, stream TEXT NOT NULL, type TEXT NOT NULL,
     version INTEGER NOT NULL, data TEXT NOT NULL, cause TEXT NOT NULL, trace TEXT NOT NULL, previous TEXT NOT NULL, hash TEXT NOT NULL
   ) STRICT;
-  CREATE TABLE view_state (name TEXT PRIMARY KEY, definition TEXT NOT NULL, tables TEXT NOT NULL) STRICT;
+  ${viewState}
   CREATE TABLE reactor_position (name TEXT PRIMARY KEY, position INTEGER NOT NULL) STRICT;
   CREATE TABLE writer (holder TEXT NOT NULL, fence INTEGER NOT NULL) STRICT;
   INSERT INTO writer VALUES ('', 0);
@@ -35,9 +38,9 @@ const logSchema = `
 `;
 
 // A WAL of 8,000 pages (32 MB) costs a sixth less than one of 4,000: a page that is written often is checkpointed once.
-const writerSettings = `
-  PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 8000; PRAGMA journal_size_limit = 67108864;
-  PRAGMA cache_size = -16000; PRAGMA temp_store = MEMORY;
+const writerSettings = (schema: string): string => `
+  PRAGMA ${schema}.journal_mode = WAL; PRAGMA ${schema}.synchronous = FULL; PRAGMA wal_autocheckpoint = 8000;
+  PRAGMA ${schema}.journal_size_limit = 67108864; PRAGMA ${schema}.cache_size = -16000; PRAGMA temp_store = MEMORY;
 `;
 
 /** File systems whose locks cannot be trusted with SQLite, by the magic number of statfs. */
@@ -81,13 +84,19 @@ export function prepareFolder(folder: string): void {
 }
 
 /** Opens a database file for writing, making it if the folder is new; refuses what is not certainly a healthy database of ours. */
-export function openDatabase(path: string): Database {
-  if (!existsSync(path)) createDatabase(path);
-  else inspectDatabase(path);
+export function openDatabase(path: string, sealed?: Sealed): Database {
+  const format = sealed === undefined ? plainFormat : sealedFormat;
+  if (!existsSync(path)) createDatabase(path, format);
+  else {
+    inspectDatabase(path);
+    refuseOtherFormat(path, format);
+  }
   let database: Database | undefined;
   try {
-    database = new Database(path, { readOnly: false });
-    database.exec(writerSettings);
+    database = new Database(path, { readOnly: false, ...(sealed === undefined ? {} : { sealed }) });
+    database.exec(writerSettings(database.schema));
+    // The views are in memory, and so is what is known of them: they are computed at each start.
+    if (sealed !== undefined) database.exec(`PRAGMA main.journal_mode = MEMORY; ${viewState}`);
     return database;
   } catch (error) {
     database?.close();
@@ -96,9 +105,9 @@ export function openDatabase(path: string): Database {
 }
 
 /** A second connection that only reads; sees each commit as soon as it is made. */
-export function openReader(path: string): Database {
+export function openReader(path: string, sealed?: Sealed): Database {
   try {
-    const database = new Database(path, { readOnly: true });
+    const database = new Database(path, { readOnly: true, ...(sealed === undefined ? {} : { sealed }) });
     database.exec('PRAGMA cache_size = -4000; PRAGMA query_only = 1;');
     return database;
   } catch (error) {
@@ -123,7 +132,7 @@ export function seal(path: string): void {
 }
 
 /** Made under another name and renamed, so that a crash never leaves half a database under the real one. */
-function createDatabase(path: string): void {
+function createDatabase(path: string, format: number): void {
   const leftovers = [`${path}-wal`, join(dirname(path), 'transcripts')].filter((entry) => holdsSomething(entry));
   if (leftovers.length > 0) {
     throw new AppError(
@@ -140,7 +149,7 @@ function createDatabase(path: string): void {
   try {
     database = new Database(draft, { readOnly: false });
     chmodSync(draft, 0o600);
-    database.exec(logSchema);
+    database.exec(`PRAGMA user_version = ${format}; ${logSchema}`);
   } catch (error) {
     throw openFault(path, error);
   } finally {

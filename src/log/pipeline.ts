@@ -17,7 +17,7 @@ import type { CommandContext, Handler } from '../kernel/handler.ts';
 import type { NewId } from '../kernel/id.ts';
 import type { InputOf, Operation, OutputOf } from '../kernel/operation.ts';
 import { writeFault } from './fault.ts';
-import { callKept, inputHash, keptCall, keyStream } from './idempotency.ts';
+import { callKept, inputHash, keptCall, type KeyedAction, keyStream } from './idempotency.ts';
 import type { Head } from './port.ts';
 import { chain } from './record.ts';
 import type { SqliteLog } from './sqlite.ts';
@@ -33,6 +33,11 @@ export interface CommandCall {
   readonly trace: string;
   /** Makes the call repeatable: the same key by the same actor is carried out once. */
   readonly key?: string;
+  /**
+   * The keyed action on whose behalf this is called. Then `key` names the place of this call in the action: what was done there
+   * before is the answer, also when the world has changed since and the action now asks for something else.
+   */
+  readonly within?: KeyedAction;
 }
 
 export type CommandResult =
@@ -64,8 +69,7 @@ export class Pipeline {
     if (calls.length === 0) return [];
     const before = log.head();
     try {
-      log.begin();
-      const results = calls.map((call) => this.#one(call));
+      const results = this.#batch(calls, false) ?? this.#batch(calls, true) ?? [];
       const moved = log.head().position > before.position;
       if (moved) beforeCommit?.();
       log.database.run('COMMIT');
@@ -78,16 +82,35 @@ export class Pipeline {
     }
   }
 
+  /**
+   * Begins a transaction and carries out the calls. Savepoints are a tenth of a batch's time, and only a command that fails after it
+   * has emitted needs one: without them, such a command takes back the whole batch, and undefined is returned.
+   */
+  #batch(calls: readonly CommandCall[], savepoints: boolean): CommandResult[] | undefined {
+    const { log } = this.#options;
+    const before = log.head();
+    log.begin();
+    const results: CommandResult[] = [];
+    for (const call of calls) {
+      const run = new CommandRun(this.#options, this.#handlers, call, savepoints);
+      results.push(this.#one(run));
+      if (!run.torn) continue;
+      log.rollBack(before);
+      return undefined;
+    }
+    return results;
+  }
+
   /** Makes all views again from the log, for `maos admin rebuild`; returns their names. */
   rebuild(): string[] {
     return this.#options.views.prepare(this.#options.log.database, { force: true });
   }
 
   /** A refusal is a value; a failure of the storage is thrown, because it concerns the whole batch. */
-  #one(call: CommandCall): CommandResult {
+  #one(run: CommandRun): CommandResult {
     const { log } = this.#options;
     try {
-      const output = new CommandRun(this.#options, this.#handlers, call).start();
+      const output = run.start();
       return { ok: true, output, position: log.head().position };
     } catch (error) {
       if (!log.database.inTransaction || writeFault(error) !== undefined) throw error;
@@ -98,8 +121,8 @@ export class Pipeline {
 
 /** One operation on a command's stack of calls. */
 interface Frame {
-  /** Where the log stood when the operation, or one that it calls, first emitted: its savepoint. */
-  savepoint: Head | undefined;
+  /** Where the log stood when the operation, or one that it calls, first emitted. */
+  emitted: Head | undefined;
   /** Why an emit failed half-way. The operation cannot go on then, even if it caught the error. */
   broken: { readonly error: unknown } | undefined;
 }
@@ -115,8 +138,17 @@ class CommandRun implements CommandContext {
   readonly #call: CommandCall;
   readonly #actorName: string;
   readonly #frames: Frame[] = [];
+  readonly #savepoints: boolean;
+  /** Something that was emitted had to be taken back, and there was no savepoint for it. */
+  torn = false;
 
-  constructor(options: PipelineOptions, handlers: ReadonlyMap<string, Handler>, call: CommandCall) {
+  constructor(
+    options: PipelineOptions,
+    handlers: ReadonlyMap<string, Handler>,
+    call: CommandCall,
+    savepoints: boolean,
+  ) {
+    this.#savepoints = savepoints;
     this.#options = options;
     this.#handlers = handlers;
     this.#call = call;
@@ -130,7 +162,7 @@ class CommandRun implements CommandContext {
   emit<Data>(definition: EventDefinition<Data>, stream: string, data: Data): void {
     const { log, views } = this.#options;
     const { type, version } = definition;
-    const { call, trace } = this.#call;
+    const { call, operation, trace } = this.#call;
     const top = this.#frames.at(-1);
     if (top === undefined)
       throw new Error(
@@ -145,8 +177,8 @@ class CommandRun implements CommandContext {
       stream,
       type,
       version,
-      data: text,
-      cause: call,
+      data: log.database.payloads.close({ position: head.position + 1, stream, type }, text),
+      cause: `${operation} ${call}`,
       trace,
     });
     try {
@@ -170,8 +202,19 @@ class CommandRun implements CommandContext {
   }
 
   start(): unknown {
-    const { operation, input, key } = this.#call;
-    return this.#framed(() => (key === undefined ? this.#run(operation, input) : this.#runOnce(operation, input, key)));
+    const { operation, input, key, within } = this.#call;
+    return this.#framed(() => {
+      if (within !== undefined) this.#tie(within);
+      return key === undefined ? this.#run(operation, input) : this.#runOnce(operation, input, key);
+    });
+  }
+
+  /** The first command of a keyed action ties the key to the action's input; the same key for another call is refused. */
+  #tie({ key, operation, inputHash: hash }: KeyedAction): void {
+    const stream = keyStream(this.#actorName, key);
+    const kept = keptCall(this.db, stream);
+    if (kept === undefined) this.emit(callKept, stream, { key, operation, inputHash: hash, output: undefined });
+    else if (kept.operation !== operation || kept.input_hash !== hash) throw usedKey(key, kept.operation);
   }
 
   /** A key that was seen before gives the kept output. */
@@ -184,11 +227,9 @@ class CommandRun implements CommandContext {
       this.emit(callKept, stream, { key, operation, inputHash: hash, output });
       return output;
     }
-    if (kept.operation === operation && kept.input_hash === hash)
-      return kept.output === null ? undefined : JSON.parse(kept.output);
-    throw conflict(`The idempotency key "${key}" was used for another call (${kept.operation}).`, {
-      fix: 'Use a new key for a new call; repeat a call with exactly the same input.',
-    });
+    const same = kept.operation === operation && (this.#call.within !== undefined || kept.input_hash === hash);
+    if (!same) throw usedKey(key, kept.operation);
+    return kept.output === null ? undefined : JSON.parse(kept.output);
   }
 
   #run(name: string, input: unknown): unknown {
@@ -205,12 +246,12 @@ class CommandRun implements CommandContext {
 
   /** Runs an operation so that all of it remains, or nothing. */
   #framed(body: () => unknown): unknown {
-    const frame: Frame = { savepoint: undefined, broken: undefined };
+    const frame: Frame = { emitted: undefined, broken: undefined };
     this.#frames.push(frame);
     try {
       const output = body();
       if (frame.broken !== undefined) throw frame.broken.error;
-      if (frame.savepoint !== undefined) this.#options.log.database.run('RELEASE command');
+      if (frame.emitted !== undefined && this.#savepoints) this.#options.log.database.run('RELEASE command');
       return output;
     } catch (error) {
       this.#undo(frame);
@@ -220,22 +261,30 @@ class CommandRun implements CommandContext {
     }
   }
 
-  /** Sets the savepoints that are still missing, the outermost first. */
+  /** Notes for every operation under way, the outermost first, where it began to emit. */
   #save(): void {
     const { log } = this.#options;
     for (const frame of this.#frames) {
-      if (frame.savepoint !== undefined) continue;
-      log.database.run('SAVEPOINT command');
-      frame.savepoint = log.head();
+      if (frame.emitted !== undefined) continue;
+      if (this.#savepoints) log.database.run('SAVEPOINT command');
+      frame.emitted = log.head();
     }
   }
 
   #undo(frame: Frame): void {
     const { log } = this.#options;
     // A full disk may have ended the whole transaction, and the savepoints with it.
-    if (frame.savepoint === undefined || !log.database.inTransaction) return;
+    if (frame.emitted === undefined || !log.database.inTransaction) return;
+    this.torn ||= !this.#savepoints;
+    if (this.torn) return;
     log.database.run('ROLLBACK TO command');
     log.database.run('RELEASE command');
-    log.rolledBack(frame.savepoint);
+    log.rolledBack(frame.emitted);
   }
+}
+
+function usedKey(key: string, operation: string): Error {
+  return conflict(`The idempotency key "${key}" was used for another call (${operation}).`, {
+    fix: 'Use a new key for a new call; repeat a call with exactly the same input.',
+  });
 }

@@ -11,6 +11,7 @@ import { seededIds } from '../kernel/id.ts';
 import { operation } from '../kernel/operation.ts';
 import { idempotencyView } from './idempotency.ts';
 import { type CommandCall, type CommandResult, Pipeline, type PipelineOptions } from './pipeline.ts';
+import type { Sealed } from './payload.ts';
 import { SqliteLog } from './sqlite.ts';
 import { Views } from './views.ts';
 
@@ -125,9 +126,12 @@ export interface Sample {
 }
 
 /** Opens the sample's log in a folder, as the product does. */
-export function openSample(folder: string, options: Partial<PipelineOptions> & { views?: Views } = {}): Sample {
+export function openSample(
+  folder: string,
+  options: Partial<PipelineOptions> & { views?: Views; sealed?: Sealed } = {},
+): Sample {
   const path = join(folder, 'maos.db');
-  const log = new SqliteLog(path);
+  const log = new SqliteLog(path, options.sealed);
   const views = options.views ?? new Views([idempotencyView, itemView]);
   const rebuilt = views.prepare(log.database);
   let now = 1_700_000_000_000;

@@ -2,10 +2,11 @@ import { existsSync, renameSync, rmSync } from 'node:fs';
 import { dirname } from 'node:path';
 import type { Cancel } from '../kernel/clock.ts';
 import { conflict } from '../kernel/error.ts';
-import type { Database } from './database.ts';
+import { type Database, fileUri } from './database.ts';
 import { isConstraint, openFault } from './fault.ts';
 import { holdLock } from './lock.ts';
 import { makeFolder, openDatabase, prepareFolder, seal, sync } from './open.ts';
+import type { Sealed } from './payload.ts';
 import type { Head, Lease, Log, StoredRecord } from './port.ts';
 import { readHead, readLog } from './record.ts';
 
@@ -18,11 +19,11 @@ export class SqliteLog implements Log {
   #fence: number | undefined;
 
   /** Takes the lock, opens the file and verifies the end of its chain. Throws `unavailable` with what to do. */
-  constructor(path: string) {
+  constructor(path: string, sealed?: Sealed) {
     prepareFolder(dirname(path));
     this.#lock = holdLock(`${path}.lock`);
     try {
-      this.database = openDatabase(path);
+      this.database = openDatabase(path, sealed);
       this.#head = readHead(this.database);
     } catch (error) {
       this.#lock.release();
@@ -91,7 +92,10 @@ export class SqliteLog implements Log {
     const draft = `${path}.partial`;
     try {
       rmSync(draft, { force: true });
-      this.database.run('VACUUM INTO ?', draft);
+      this.database.run(
+        `VACUUM ${this.database.schema} INTO ?`,
+        this.database.schema === 'main' ? draft : fileUri(draft),
+      );
       seal(draft);
       renameSync(draft, path);
       sync(dirname(path));
@@ -103,7 +107,7 @@ export class SqliteLog implements Log {
 
   /** Writes reactors' positions. They are not forced to the disk: one that is lost only has its last events come again. */
   savePositions(positions: ReadonlyMap<string, number>): void {
-    this.database.exec('PRAGMA synchronous = NORMAL');
+    this.database.exec(`PRAGMA ${this.database.schema}.synchronous = NORMAL`);
     try {
       this.database.transaction(() => {
         for (const [name, position] of positions) {
@@ -111,7 +115,7 @@ export class SqliteLog implements Log {
         }
       });
     } finally {
-      this.database.exec('PRAGMA synchronous = FULL');
+      this.database.exec(`PRAGMA ${this.database.schema}.synchronous = FULL`);
     }
   }
 
@@ -161,7 +165,7 @@ export class SqliteLog implements Log {
     const { position, at, actor, stream, type, version, data, cause, trace, previous, hash } = record;
     try {
       this.database.run(
-        'INSERT INTO log VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)',
+        `INSERT INTO ${this.database.schema}.log VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
         position,
         at,
         actor,

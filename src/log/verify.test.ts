@@ -113,6 +113,6 @@ describe('verifying the chain', () => {
           'INSERT INTO log SELECT 9223372036854775807, at, actor, stream, type, version, data, cause, trace, previous, hash FROM log WHERE position = 1',
         ),
       ),
-    ).toEqual([[2_001, 'missing']]);
+    ).toEqual([[2_501, 'missing']]);
   });
 });

@@ -91,7 +91,7 @@ function applyTo(database: Database, applies: Applies, stored: StoredRecord): vo
   if (run === undefined) return;
   // `on` paired each function with the definition that names the type, so the data has the shape it expects.
   // oxlint-disable-next-line typescript/consistent-type-assertions
-  const record = parseRecord(stored) as LogRecord<never>;
+  const record = parseRecord(stored, database.payloads) as LogRecord<never>;
   for (const apply of run) apply.run(database, record);
 }
 

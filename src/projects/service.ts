@@ -5,14 +5,20 @@ import { listProjects, projectAt, resolveProject } from './views.ts';
 
 /** Commands and queries of projects. */
 export const projectHandlers: readonly Handler[] = [
-  command(projectOps.record, (ctx, { path, name }) => {
+  command(projectOps.record, (ctx, { path, name, team }) => {
     const found = projectAt(ctx.db, path);
     if (found !== undefined && !found.removed) return resolveProject(ctx.db, found.id);
     const id = found?.id ?? ctx.newId('project');
-    ctx.emit(projectEvents.added, id, { name, path });
+    // What comes back is still whose it was.
+    ctx.emit(projectEvents.added, id, { name, path, team: found === undefined ? team : found.team });
     return resolveProject(ctx.db, id);
   }),
-  command(projectOps.move, (ctx, input) => {
+  command(projectOps.update, (ctx, input) => {
+    const found = resolveProject(ctx.db, input.project);
+    if (input.team !== found.team) ctx.emit(projectEvents.updated, found.id, { team: input.team });
+    return { ...found, team: input.team };
+  }),
+  command(projectOps.relocate, (ctx, input) => {
     const found = resolveProject(ctx.db, input.project);
     const other = projectAt(ctx.db, input.path);
     if (other !== undefined && other.id !== found.id) {
@@ -20,7 +26,7 @@ export const projectHandlers: readonly Handler[] = [
         fix: 'Remove that one first.',
       });
     }
-    ctx.emit(projectEvents.moved, found.id, { path: input.path });
+    if (input.path !== found.path) ctx.emit(projectEvents.moved, found.id, { path: input.path });
     return { ...found, path: input.path };
   }),
   command(projectOps.remove, (ctx, input) => {
@@ -48,7 +54,12 @@ export function projectActions(repositories: RepositoryInspector): readonly Hand
     }),
     action(projectOps.add, async (ctx, input) => {
       const { root, name } = await repositories.inspect(input.path);
-      return ctx.call(projectOps.record, { path: root, name: input.name ?? name });
+      return ctx.call(projectOps.record, { path: root, name: input.name ?? name, team: input.team ?? null });
+    }),
+    action(projectOps.move, async (ctx, input) => {
+      const { id } = await ctx.call(projectOps.get, { project: input.project });
+      const { root } = await repositories.inspect(input.path);
+      return ctx.call(projectOps.relocate, { project: id, path: root });
     }),
   ];
 }

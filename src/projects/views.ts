@@ -6,16 +6,20 @@ export const projectView: View = {
   name: 'projects',
   tables: ['project'],
   schema: `CREATE TABLE project (id TEXT PRIMARY KEY, name TEXT NOT NULL, path TEXT NOT NULL UNIQUE, created_at INTEGER NOT NULL,
-    removed INTEGER NOT NULL) STRICT;`,
+    removed INTEGER NOT NULL, team TEXT) STRICT;`,
   applies: [
     on(projectEvents.added, (db, { stream, at, data }) =>
       db.run(
-        'INSERT INTO project VALUES (?, ?, ?, ?, 0) ON CONFLICT (id) DO UPDATE SET name = excluded.name, removed = 0',
+        'INSERT INTO project VALUES (?, ?, ?, ?, 0, ?) ON CONFLICT (id) DO UPDATE SET name = excluded.name, removed = 0',
         stream,
         data.name,
         data.path,
         at,
+        data.team ?? null,
       ),
+    ),
+    on(projectEvents.updated, (db, { stream, data }) =>
+      db.run('UPDATE project SET team = ? WHERE id = ?', data.team, stream),
     ),
     on(projectEvents.moved, (db, { stream, data }) =>
       db.run('UPDATE project SET path = ? WHERE id = ?', data.path, stream),
@@ -25,7 +29,7 @@ export const projectView: View = {
   ],
 };
 
-const columns = 'id, name, path, created_at AS createdAt';
+const columns = 'id, name, path, team, created_at AS createdAt';
 
 export function listProjects(db: Reader): Project[] {
   return db

@@ -1,7 +1,7 @@
 import * as z from 'zod';
 import type { Capabilities, Runtime } from '../agents/runtime.ts';
 import { runtimes } from './catalog.ts';
-import { claudeOptions } from './claude/claude.ts';
+import { claudeOptions } from './claude/options.ts';
 
 /** What each capability means for whoever writes a plan. */
 const meanings: Readonly<Record<keyof Capabilities, string>> = {

@@ -3,6 +3,7 @@ import type { CommandContext } from '../kernel/handler.ts';
 import type { OutputOf, ParsedOf } from '../kernel/operation.ts';
 import { resolveId } from '../kernel/resolve.ts';
 import { type Task, taskEvents, type taskOps } from './contract.ts';
+import { refuseJoining } from './driven.ts';
 import { readyState } from './model.ts';
 import { taskIds } from './rows.ts';
 import { reasons } from './views.ts';
@@ -11,10 +12,17 @@ type NewTask = ParsedOf<typeof taskOps.create>;
 type Batch = ParsedOf<typeof taskOps.batch>;
 
 export function create(ctx: CommandContext, input: NewTask): Task {
+  refuseJoining(ctx, input);
   return add(ctx, ctx.newId('task'), input, needsOf(ctx, input.needs));
 }
 
-export function batch(ctx: CommandContext, { tasks }: Batch): OutputOf<typeof taskOps.batch> {
+export function batch(ctx: CommandContext, input: Batch): OutputOf<typeof taskOps.batch> {
+  for (const task of input.tasks) refuseJoining(ctx, task);
+  return plan(ctx, input);
+}
+
+/** As `batch`, for the run that the tasks belong to. */
+export function plan(ctx: CommandContext, { tasks }: Batch): OutputOf<typeof taskOps.plan> {
   const planned = tasks.map((item) => ({ ...item, id: ctx.newId('task') }));
   const byRef = new Map(planned.flatMap((item) => (item.ref === undefined ? [] : [[item.ref, item] as const])));
   refuseSameRefs(planned);

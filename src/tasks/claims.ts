@@ -1,8 +1,9 @@
-import { AppError, conflict, invalid } from '../kernel/error.ts';
+import { conflict, invalid } from '../kernel/error.ts';
 import { command, type CommandContext, type Handler } from '../kernel/handler.ts';
 import type { OutputOf, ParsedOf } from '../kernel/operation.ts';
 import { matchIds, resolveId } from '../kernel/resolve.ts';
 import { type Task, taskEvents, taskOps } from './contract.ts';
+import { refuseDriven, refuseRunQueue } from './driven.ts';
 import { type Leases, leaseMs } from './leases.ts';
 import { checkFence, moved, readyState, restMs } from './model.ts';
 import { claimable, findTask, hasOpenNeed, retriesOf, taskIds, toTask } from './rows.ts';
@@ -66,14 +67,6 @@ export function claimHandlers(leases: Leases): Handler[] {
   ];
 }
 
-/** What becomes of a task of a run is for the run to say: its result is committed, checked and merged first. */
-function refuseDriven(ctx: CommandContext, { id, run }: Pick<TaskRow, 'id' | 'run'>): void {
-  if (run === null || ctx.actor.kind === 'system') return;
-  throw new AppError('forbidden', `Task ${id} belongs to a run, which carries it out itself.`, {
-    fix: 'maos run accept takes what is in its worktree; maos stop ends the run; maos task cancel ends the task.',
-  });
-}
-
 /** A task must not come to wait for itself, over however many others. */
 function refuseLoop(ctx: CommandContext, task: string, need: string): void {
   const sql = `WITH RECURSIVE reach (id) AS (SELECT ?1 UNION SELECT need FROM task_need JOIN reach ON task_need.task = reach.id)
@@ -88,8 +81,10 @@ function claim(
   input: ParsedOf<typeof taskOps.claim>,
 ): OutputOf<typeof taskOps.claim> {
   const { worker, queue, kinds } = input;
+  if (input.task === undefined) refuseRunQueue(ctx, queue);
   const row = input.task === undefined ? claimable(ctx.db, queue, worker, kinds) : named(ctx, input.task, worker);
   if (row === undefined) return { task: null };
+  refuseDriven(ctx, row);
   const state = moved(row, 'claim');
   const fence = row.fence + 1;
   const attempt = row.attempt + 1;

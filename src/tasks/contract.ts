@@ -36,7 +36,7 @@ const newTask = {
   queue: z.string().min(1).max(80).default('default').describe('Where workers claim it from.'),
   project: id.optional().describe('The project it belongs to.'),
   parent: id.optional().describe('The task it is a part of.'),
-  run: id.optional().describe('The run it belongs to.'),
+  run: id.optional().describe('The run it belongs to; given by MAOS itself.'),
   assignee: z.string().max(120).optional().describe('Only this worker may claim it.'),
   needs: z.array(id).max(1_000).default([]).describe('Tasks that must be done first.'),
   priority: z.int().min(0).max(100).default(50).describe('Higher is claimed first.'),
@@ -123,6 +123,16 @@ export const taskEvents = {
 const taskId = z.string().min(1).max(80).describe('The task: its id or a unique beginning of it.');
 const fence = z.int().describe('The fence that the claim returned.');
 const fenced = z.strictObject({ task: taskId, fence });
+/** Tasks that may need one another. */
+const newTasks = z.strictObject({
+  tasks: z
+    .array(z.strictObject({ ref: z.string().min(1).max(120).optional(), ...newTask }))
+    .min(1)
+    .max(2_000),
+});
+const addedTasks = z.strictObject({ tasks: z.array(z.strictObject({ ref: z.string().nullable(), id: z.string() })) });
+
+const ofRun = 'It concerns a run, which alone adds, claims and ends its tasks.';
 const staleFence = 'The claim was lost: its lease ran out and someone else may have the task.';
 
 /** What can be done with tasks. */
@@ -140,6 +150,7 @@ export const taskOps = {
     refusals: {
       not_found: 'A need or the parent does not exist.',
       conflict: 'A beginning of an id fits several tasks.',
+      forbidden: ofRun,
     },
   }),
   batch: operation({
@@ -149,19 +160,25 @@ export const taskOps = {
     detail: 'All or nothing.',
     effect: 'write',
     scope: 'task:write',
-    input: z.strictObject({
-      tasks: z
-        .array(z.strictObject({ ref: z.string().min(1).max(120).optional(), ...newTask }))
-        .min(1)
-        .max(2_000),
-    }),
-    output: z.strictObject({ tasks: z.array(z.strictObject({ ref: z.string().nullable(), id: z.string() })) }),
+    input: newTasks,
+    output: addedTasks,
     route: 'POST /tasks/batch',
     refusals: {
       invalid: 'Two tasks have the same ref.',
       not_found: 'A need or a parent does not exist.',
       conflict: 'The needs form a cycle, which is named.',
+      forbidden: ofRun,
     },
+  }),
+  plan: operation({
+    name: 'task.plan',
+    summary: 'Adds the tasks of a run, as task.batch adds others.',
+    effect: 'write',
+    scope: 'task:write',
+    input: newTasks,
+    output: addedTasks,
+    route: 'POST /tasks/plan',
+    internal: true,
   }),
   get: operation({
     name: 'task.get',
@@ -248,7 +265,7 @@ export const taskOps = {
     output: task,
     route: 'POST /tasks/:task/assign',
     positional: ['task', 'assignee'],
-    refusals: { conflict: 'The task has ended or is claimed by someone else.' },
+    refusals: { conflict: 'The task has ended or is claimed by someone else.', forbidden: ofRun },
   }),
   claim: operation({
     name: 'task.claim',
@@ -264,7 +281,7 @@ export const taskOps = {
     }),
     output: z.strictObject({ task: task.nullable().describe('null: nothing can be claimed now.') }),
     route: 'POST /tasks/claim',
-    refusals: { conflict: 'The named task cannot be claimed in its state.' },
+    refusals: { conflict: 'The named task cannot be claimed in its state.', forbidden: ofRun },
   }),
   heartbeat: operation({
     name: 'task.heartbeat',
@@ -351,7 +368,7 @@ export const taskOps = {
     output: task,
     route: 'POST /tasks/:task/retry',
     positional: ['task'],
-    refusals: { conflict: 'The task is not failed, cancelled or waiting.' },
+    refusals: { conflict: 'The task is not failed, cancelled or waiting, or its run was removed.' },
   }),
   cancel: operation({
     name: 'task.cancel',

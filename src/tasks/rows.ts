@@ -64,6 +64,12 @@ function better(a: TaskRow | undefined, b: TaskRow | undefined): TaskRow | undef
   return a.sequence < b.sequence ? a : b;
 }
 
+/** How many tasks are in which state. */
+export function countTasks(db: Reader): Record<string, number> {
+  const rows = db.all<{ state: string; count: number }>('SELECT state, count(*) AS count FROM task GROUP BY state');
+  return Object.fromEntries(rows.map(({ state, count }) => [state, count]));
+}
+
 /** Whether a task has a need that is not done. */
 export function hasOpenNeed(db: Reader, id: string): boolean {
   return db.get('SELECT 1 FROM task_need WHERE task = ? LIMIT 1', id) !== undefined;

@@ -1,8 +1,9 @@
 import { conflict } from '../kernel/error.ts';
-import { command, type Handler } from '../kernel/handler.ts';
-import { batch, create } from './adding.ts';
+import { command, type Handler, type Reader } from '../kernel/handler.ts';
+import { batch, create, plan } from './adding.ts';
 import { claimHandlers } from './claims.ts';
 import { taskEvents, taskOps } from './contract.ts';
+import { refuseDriven } from './driven.ts';
 import type { Leases } from './leases.ts';
 import { moved, refuseEnded } from './model.ts';
 import { readHandlers } from './reading.ts';
@@ -10,20 +11,29 @@ import { findTask, hasOpenNeed, toTask } from './rows.ts';
 import { tick } from './ticking.ts';
 import { reasons } from './views.ts';
 
-/** All operations on tasks. The leases live in the core thread, beside the commands that grant and end them. */
-export function taskHandlers({ leases }: { readonly leases: Leases }): Handler[] {
+export interface TaskOptions {
+  /** They live in the core thread, beside the commands that grant and end them. */
+  readonly leases: Leases;
+  /** Refuses for a run that is gone, which only the room of runs can know: its tasks are only history. */
+  readonly refuseGone?: (db: Reader, run: string) => void;
+}
+
+/** All operations on tasks. */
+export function taskHandlers(options: TaskOptions): Handler[] {
+  const { leases } = options;
   return [
     command(taskOps.create, create),
     command(taskOps.batch, batch),
+    command(taskOps.plan, plan),
     ...readHandlers,
-    ...changeHandlers(leases),
+    ...changeHandlers(options),
     ...claimHandlers(leases),
     command(taskOps.tick, (ctx) => tick(ctx, leases)),
   ];
 }
 
 /** What whoever is responsible for a task calls. */
-function changeHandlers(leases: Leases): Handler[] {
+function changeHandlers({ leases, refuseGone }: TaskOptions): Handler[] {
   return [
     command(taskOps.update, (ctx, { task: text, ...change }) => {
       const row = findTask(ctx.db, text);
@@ -34,6 +44,7 @@ function changeHandlers(leases: Leases): Handler[] {
     command(taskOps.assign, (ctx, { task: text, assignee }) => {
       const row = findTask(ctx.db, text);
       refuseEnded(row);
+      refuseDriven(ctx, row, 'maos task update --priority says which task of a run comes first.');
       if (row.claimed_by !== null && row.claimed_by !== assignee) {
         throw conflict(`Task ${row.id} is claimed by ${row.claimed_by}.`, {
           fix: 'Wait until it is done or released, or cancel it.',
@@ -45,6 +56,7 @@ function changeHandlers(leases: Leases): Handler[] {
     }),
     command(taskOps.retry, (ctx, input) => {
       const row = findTask(ctx.db, input.task);
+      if (row.run !== null) refuseGone?.(ctx.db, row.run);
       const state = moved(row, row.state === 'cancelled' && hasOpenNeed(ctx.db, row.id) ? 'block' : 'retry');
       if (state === 'blocked') ctx.emit(taskEvents.blocked, row.id, { reason: reasons.blocked });
       else ctx.emit(taskEvents.queued, row.id, { reason: row.state === 'waiting' ? 'resolved' : 'retried' });

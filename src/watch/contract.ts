@@ -1,5 +1,7 @@
 import * as z from 'zod';
+import { event } from '../kernel/event.ts';
 import { operation } from '../kernel/operation.ts';
+import { absolutePath } from '../kernel/path.ts';
 
 const record = z.strictObject({
   position: z.int(),
@@ -25,20 +27,59 @@ export const finding = z.strictObject({
 });
 export type Finding = z.output<typeof finding>;
 
+/** Who was refused what. The first is written at once, those that follow within a minute as one, with their number. */
+const refusedData = z.strictObject({
+  actor: z.string().max(200).describe('Who was refused; others: callers beyond those that are told apart.'),
+  credential: z.string().max(200).nullable().describe('The id of what was shown, never the secret itself.'),
+  operations: z.array(z.string().max(200)).max(20).describe('What was called; none: refused at the door.'),
+  code: z.string().max(40).describe('unauthenticated or forbidden.'),
+  rule: z.string().max(200).nullable().describe('The rule of the policy that did not allow it.'),
+  risk: z.string().max(40).nullable(),
+  count: z.int().min(1),
+  since: z.int(),
+  until: z.int(),
+});
+export type RefusedData = z.output<typeof refusedData>;
+
+export const watchEvents = { refused: event('audit.refused', refusedData) } as const;
+
+/** What of the log is wanted; all of it must fit. */
+const search = {
+  stream: z.string().optional().describe('Only what happened to this id.'),
+  type: z.string().optional().describe('Only this type; task.* fits all that begin so.'),
+  actor: z
+    .string()
+    .optional()
+    .describe('Only by this actor, as user:local; agent:* fits all agents. Finds refusals too.'),
+  operation: z.string().optional().describe('Only what this operation wrote, and refusals of it.'),
+  since: z.int().optional().describe('Only from this time on, in milliseconds since 1970.'),
+  until: z.int().optional().describe('Only before this time.'),
+  text: z
+    .string()
+    .min(1)
+    .max(1_000)
+    .optional()
+    .describe('Only with this text in the data; upper and lower case are the same.'),
+} as const;
+
 /** What can be asked about the whole of MAOS. */
 export const watchOps = {
   events: operation({
     name: 'audit.list',
     summary: 'Reads records of the log: what happened, by whom, because of what.',
+    detail:
+      'Looks through the log record by record: a stream or type that is rare takes a third of a second per million.',
     effect: 'read',
     scope: 'audit:read',
     input: z.strictObject({
       after: z.int().min(0).default(0).describe('Position to start after.'),
-      stream: z.string().optional().describe('Only what happened to this id.'),
-      type: z.string().optional().describe('Only this type; task.* fits all that begin so.'),
+      ...search,
       limit: z.int().min(1).max(5_000).default(200),
     }),
-    output: z.strictObject({ records: z.array(record), next: z.int() }),
+    output: z.strictObject({
+      records: z.array(record),
+      next: z.int().describe('Where to go on: all up to this position was looked at.'),
+    }),
     route: 'GET /audit',
   }),
   verify: operation({
@@ -54,6 +95,37 @@ export const watchOps = {
       breaks: z.array(z.strictObject({ position: z.int(), problem: z.string(), message: z.string() })),
     }),
     route: 'GET /audit/verify',
+  }),
+  export: operation({
+    name: 'audit.export',
+    summary: 'Writes the log, or what of it is wanted, to a new file: JSON lines, or CSV for spreadsheets.',
+    detail:
+      'Each line holds the hash of its record and of the one before, so what was exported can be checked without MAOS. ' +
+      'In CSV, a cell that a spreadsheet would take for a formula begins with an apostrophe.',
+    effect: 'write',
+    scope: 'admin:write',
+    input: z.strictObject({
+      path: absolutePath.describe('A new file in a folder that exists; absolute.'),
+      format: z.enum(['jsonl', 'csv']).default('jsonl'),
+      ...search,
+    }),
+    output: z.strictObject({ path: z.string(), records: z.int(), bytes: z.int() }),
+    route: 'POST /audit/export',
+    positional: ['path'],
+    refusals: {
+      invalid: 'The folder does not exist, or MAOS keeps its own files there.',
+      conflict: 'The file exists.',
+    },
+  }),
+  refuse: operation({
+    name: 'audit.refuse',
+    summary: 'Records refusals.',
+    effect: 'write',
+    scope: 'audit:write',
+    input: refusedData,
+    output: z.strictObject({}),
+    route: 'POST /audit/refusals',
+    internal: true,
   }),
   doctor: operation({
     name: 'doctor.run',
@@ -90,11 +162,18 @@ export const watchOps = {
     summary: 'Writes a consistent copy of the whole state to a new file.',
     effect: 'write',
     scope: 'admin:write',
-    input: z.strictObject({ path: z.string().optional().describe('Default: a file in the snapshots folder.') }),
+    input: z.strictObject({
+      path: absolutePath
+        .optional()
+        .describe('A new file in a folder that exists; absolute. Default: a file in the snapshots folder.'),
+    }),
     output: z.strictObject({ path: z.string(), bytes: z.int(), position: z.int() }),
     route: 'POST /admin/snapshot',
     positional: ['path'],
-    refusals: { conflict: 'The file exists.' },
+    refusals: {
+      invalid: 'The folder does not exist, or MAOS keeps its own files there.',
+      conflict: 'The file exists.',
+    },
   }),
   rebuild: operation({
     name: 'admin.rebuild',

@@ -1,4 +1,4 @@
-import { agentEvents } from '../agents/contract.ts';
+import { agentEvents, usageSums } from '../agents/contract.ts';
 import { on, type Reader, type View, type Writer } from '../kernel/handler.ts';
 import { runEvents } from '../workflows/contract.ts';
 
@@ -10,19 +10,20 @@ interface Used {
   readonly costUsd: number | null;
 }
 
-function record(db: Writer, agent: string, generation: number, used: Used | null): void {
+function record(db: Writer, agent: string, generation: number, used: Used | null, ended: 0 | 1): void {
   if (used === null) return;
+  const { inputTokens, outputTokens, cacheReadTokens, cacheWriteTokens, costUsd } = used;
   db.run(
-    `INSERT INTO cost (agent, generation, input, output, cache_read, cache_write, usd) VALUES (?, ?, ?, ?, ?, ?, ?)
-     ON CONFLICT (agent, generation) DO UPDATE SET input = excluded.input, output = excluded.output, cache_read = excluded.cache_read,
-     cache_write = excluded.cache_write, usd = excluded.usd`,
+    'INSERT OR REPLACE INTO cost VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)',
     agent,
     generation,
-    used.inputTokens,
-    used.outputTokens,
-    used.cacheReadTokens,
-    used.cacheWriteTokens,
-    used.costUsd,
+    inputTokens,
+    outputTokens,
+    cacheReadTokens,
+    cacheWriteTokens,
+    inputTokens + outputTokens + cacheReadTokens + cacheWriteTokens,
+    costUsd,
+    ended,
   );
 }
 
@@ -33,7 +34,7 @@ export const watchView: View = {
   schema: `
     CREATE TABLE cost (
       agent TEXT NOT NULL, generation INTEGER NOT NULL, input INTEGER NOT NULL, output INTEGER NOT NULL, cache_read INTEGER NOT NULL,
-      cache_write INTEGER NOT NULL, usd REAL, PRIMARY KEY (agent, generation)
+      cache_write INTEGER NOT NULL, tokens INTEGER NOT NULL, cost REAL, ended INTEGER NOT NULL, PRIMARY KEY (agent, generation)
     ) STRICT;
     CREATE TABLE cost_agent (agent TEXT PRIMARY KEY, name TEXT NOT NULL, runtime TEXT NOT NULL, model TEXT, run TEXT) STRICT;
     CREATE TABLE cost_run (run TEXT PRIMARY KEY, name TEXT NOT NULL) STRICT;
@@ -53,9 +54,9 @@ export const watchView: View = {
     }),
     on(agentEvents.observed, (db, { stream, data }) => {
       if (data.model !== null) db.run('UPDATE cost_agent SET model = ? WHERE agent = ?', data.model, stream);
-      record(db, stream, data.generation, data.usage);
+      record(db, stream, data.generation, data.usage, 0);
     }),
-    on(agentEvents.ended, (db, { stream, data }) => record(db, stream, data.generation, data.usage)),
+    on(agentEvents.ended, (db, { stream, data }) => record(db, stream, data.generation, data.usage, 1)),
     on(runEvents.created, (db, { stream, data }) => db.run('INSERT INTO cost_run VALUES (?, ?)', stream, data.name)),
     on(runEvents.step, (db, { stream, data }) =>
       db.run('INSERT OR IGNORE INTO cost_task VALUES (?, ?)', stream, data.run),
@@ -86,8 +87,7 @@ export interface CostRow {
 export function costRows(db: Reader, by: CostBy, run: string | null): CostRow[] {
   return db.all<CostRow>(
     `SELECT ${names[by]} AS name, sum(input) AS inputTokens, sum(output) AS outputTokens, sum(cache_read) AS cacheReadTokens,
-       sum(cache_write) AS cacheWriteTokens, coalesce(sum(usd), 0) AS costUsd,
-       max(usd IS NULL AND input + output + cache_read + cache_write > 0) AS unpriced
+       sum(cache_write) AS cacheWriteTokens, ${usageSums.costUsd} AS costUsd, ${usageSums.unpriced} AS unpriced
      FROM cost JOIN cost_agent ON cost_agent.agent = cost.agent LEFT JOIN cost_run ON cost_run.run = cost_agent.run
      WHERE ?1 IS NULL OR cost_run.run = ?1 OR cost_run.name = ?1
      GROUP BY 1 ORDER BY costUsd DESC, name`,

@@ -1,81 +1,16 @@
-import { basename, dirname, resolve } from 'node:path';
 import { conflict, invalid, notFound } from '../kernel/error.ts';
-import { action, type ActionContext, type Handler, query } from '../kernel/handler.ts';
-import { type Project, projectOps } from '../projects/contract.ts';
+import { action, type Handler, query } from '../kernel/handler.ts';
 import { workspaceOps } from '../workspaces/contract.ts';
 import { runOps } from './contract.ts';
+import { create } from './create.ts';
 import { expandPlan } from './expand.ts';
 import { criticalPath } from './graph.ts';
-import { objectivePlan } from './objective.ts';
-import { defaultConcurrency, type Plan } from './plan.ts';
+import { readPlan } from './read-plan.ts';
 import { reportMarkdown } from './report.ts';
-import { findStep, getRun, getRunDetail, resolvePresentRun, resolveRun } from './rows.ts';
+import { findStep, getRunDetail, isRemoved, resolvePresentRun } from './rows.ts';
 
-const create = action(runOps.create, async (ctx, input) => {
-  const plan = await readPlan(input);
-  const tasks = expandPlan(plan, input.inputs);
-  const project = await findProject(ctx, plan, input.cwd, input.file);
-  const head = await ctx.call(workspaceOps.inspect, { project: project.id, revision: plan.base ?? 'HEAD' });
-  const continues = input.continues === undefined ? null : resolveRun(ctx.db, input.continues);
-  // The same base gives the same content keys: a run that continues another one begins where that one began.
-  const earlier = continues === null ? null : getRun(ctx.db, continues);
-  if (earlier !== null && earlier.project !== project.id) {
-    throw conflict(`${earlier.name} is a run of another repository (${earlier.repository}).`, {
-      fix: 'Start the plan in that repository, or without --continues.',
-    });
-  }
-  const base = earlier?.base ?? head.commit;
-  const { branches } = await ctx.call(workspaceOps.branches, { project: project.id, prefix: `maos/${plan.name}-` });
-  const { run } = await ctx.call(runOps.record, {
-    planName: plan.name,
-    taken: branches,
-    project: project.id,
-    repository: project.path,
-    base,
-    target: head.branch,
-    concurrency: plan.concurrency ?? defaultConcurrency,
-    budget: { usd: plan.budget?.usd ?? null, tokens: plan.budget?.tokens ?? null },
-    continues,
-    inputs: input.inputs,
-    plan: input.plan ?? JSON.stringify(plan),
-    file: input.file ?? null,
-    tasks,
-  });
-  return ctx.call(runOps.get, { run });
-});
-
-async function readPlan(input: {
-  plan?: string | undefined;
-  objective?: string | undefined;
-  file?: string | undefined;
-  runtime?: string | undefined;
-}): Promise<Plan> {
-  const { plan, objective, runtime } = input;
-  if (plan !== undefined && objective === undefined) return parse(plan, input.file);
-  if (objective !== undefined && plan === undefined)
-    return objectivePlan(objective, runtime === undefined ? {} : { runtime });
-  throw invalid('Give either a plan or an objective.', {
-    fix: 'maos run plan.yaml, or maos run "what is to be done".',
-  });
-}
-
-/** The YAML parser is loaded with the first plan. */
-async function parse(plan: string, file: string | undefined): Promise<Plan> {
-  const { parsePlan } = await import('./parse.ts');
-  return parsePlan(plan, { file: basename(file ?? 'plan.yaml') });
-}
-
-async function findProject(ctx: ActionContext, plan: Plan, cwd: string, file: string | undefined): Promise<Project> {
-  const { repository } = plan;
-  if (repository === undefined) return ctx.call(projectOps.add, { path: cwd });
-  const from = file === undefined ? cwd : dirname(resolve(cwd, file));
-  const path = resolve(from, repository.path);
-  if (repository.template === undefined) return ctx.call(projectOps.add, { path });
-  return ctx.call(projectOps.make, { template: resolve(from, repository.template), path });
-}
-
-const check = action(runOps.check, async (_ctx, input) => {
-  const plan = await parse(input.plan, input.file);
+const check = action(runOps.check, async (ctx, input) => {
+  const plan = await readPlan(ctx.call, input.plan, input.file);
   const tasks = expandPlan(plan, input.inputs);
   return {
     name: plan.name,
@@ -106,13 +41,13 @@ const undo = action(runOps.undo, async (ctx, input) => {
   if (run.merged === null)
     throw conflict(`${run.name} was not landed on a branch of yours.`, { fix: 'maos merge lands it.' });
   const { branch, from, to } = run.merged;
-  await ctx.call(workspaceOps.unland, { project: run.project, branch, from, to });
+  const { rescue } = await ctx.call(workspaceOps.unland, { project: run.project, branch, from, to });
   await ctx.call(runOps.note, { run: run.id, note: { kind: 'unmerged', branch, from: to, to: from } });
-  return { branch, from: to, to: from };
+  return { branch, from: to, to: from, rescue };
 });
 
 const diff = action(runOps.diff, async (ctx, input) => {
-  const run = getRunDetail(ctx.db, input.run);
+  const run = getRunDetail(ctx.db, resolvePresentRun(ctx.db, input.run));
   if (run.steps.every((step) => step.landed === null)) return { files: [], text: '' };
   const { commit } = await ctx.call(workspaceOps.inspect, { project: run.project, revision: run.branch });
   return ctx.call(workspaceOps.compare, { project: run.project, from: run.base, to: commit, stat: input.stat });
@@ -147,6 +82,8 @@ const rollback = action(runOps.rollback, async (ctx, input) => {
 
 const remove = action(runOps.remove, async (ctx, input) => {
   const run = getRunDetail(ctx.db, input.run);
+  // Whatever has its branch's name by now is not its own.
+  if (isRemoved(ctx.db, run.id)) return { run: run.name, workspaces: [], rescued: [] };
   if (run.state === 'running')
     throw conflict(`${run.name} is still going on.`, { fix: `Stop it first: maos stop ${run.name}.` });
   if (run.state === 'waiting')

@@ -1,24 +1,32 @@
-import { mkdir, readdir, rm } from 'node:fs/promises';
+import { mkdir, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { agentOps } from '../agents/contract.ts';
+import { agentOps, secretNames } from '../agents/contract.ts';
 import { AppError } from '../kernel/error.ts';
 import type { Call, Reader } from '../kernel/handler.ts';
 import type { InputOf } from '../kernel/operation.ts';
+import type { Mask } from '../kernel/mask.ts';
 import { type Workspace, workspaceOps } from '../workspaces/contract.ts';
+import { overBudget } from './budget.ts';
 import { type Run, runOps } from './contract.ts';
+import { type Failure, refusal, sessionFailure } from './failure.ts';
 import { dynamicItems, expandDynamic } from './fan.ts';
 import { fillTask, type FilledTask } from './fill.ts';
-import { readOutputFile } from './output-file.ts';
+import { latestFile, readOutputFile } from './output-file.ts';
 import { parseOutputs, type TaskResult } from './outputs.ts';
-import { brokenOff, conflictPrompt, notAccepted, raiseBudget, taskPrompt } from './prompt.ts';
-import { findStep, getRun, overBudget, type StepState, stepsOf } from './rows.ts';
+import { type CommandGate, permit } from './permit.ts';
+import { conflictPrompt, taskPrompt } from './prompt.ts';
+import { findStep, getRun, stepAttempt, type StepState, stepsOf } from './rows.ts';
 import { conflictSides } from './sides.ts';
 
 export interface AttemptTools {
   readonly call: Call;
+  /** Left out: every command is started. */
+  readonly gate?: CommandGate;
   readonly reader: Reader;
   /** Where tasks write their outputs. */
   readonly outputs: string;
+  /** What hides the secrets of a task in what it hands on. */
+  readonly mask?: (secrets: readonly string[]) => Promise<Mask>;
   /** Runs whose branch is known to be there. */
   readonly branches: Set<string>;
   readonly capabilities: ReadonlyMap<
@@ -29,23 +37,6 @@ export interface AttemptTools {
 
 type Move = InputOf<typeof runOps.advance>['move'];
 type Next = 'next' | 'wait';
-
-export interface Failure {
-  readonly class: string;
-  readonly message: string;
-  readonly retry: boolean;
-  readonly retryAt?: number | null;
-  /** What the next attempt of an agent is told. */
-  readonly feedback?: string | null;
-}
-
-/** How a session ended that did not do its work. */
-interface Broken {
-  readonly reason: string;
-  readonly message: string;
-  readonly retry: boolean;
-  readonly retryAt: number | null;
-}
 
 /** How often the result of one attempt may come back from the merge queue before a person is asked. */
 const conflictLimit = 5;
@@ -66,11 +57,7 @@ export class Attempt {
 
   async next(): Promise<Next> {
     if (this.#step.planned.forEach !== null) return this.#fan();
-    const recorded = this.#tools.reader.get<{ attempt: number }>(
-      'SELECT attempt FROM step WHERE task = ?',
-      this.#step.task,
-    );
-    if (recorded?.attempt !== this.#fence) return this.#begin();
+    if (stepAttempt(this.#tools.reader, this.#step.task)?.attempt !== this.#fence) return this.#begin();
     switch (this.#step.phase) {
       case 'preparing':
         return this.#step.accepted ? this.#deliver('accepted by a person') : this.#work();
@@ -90,6 +77,7 @@ export class Attempt {
   }
 
   fail(failure: Failure): Promise<Next> {
+    this.#forgetBranch();
     const { retryAt = null, feedback = null, ...rest } = failure;
     return this.#advance({ kind: 'failed', ...rest, retryAt, feedback });
   }
@@ -111,12 +99,30 @@ export class Attempt {
 
   /** What an earlier attempt has made and nobody has refused is not made again. */
   async #begin(): Promise<Next> {
-    const { merge, reuse, conflicts } = this.#step;
-    const queued = merge === null ? undefined : await this.#queued(merge);
-    if (queued?.state === 'landed' && queued.commit === this.#step.commit)
-      return this.#advance({ kind: 'landed', commit: queued.landed });
+    const { reuse, conflicts, phase, accepted } = this.#step;
+    const queued = await this.#offered();
+    if (queued?.state === 'landed') return this.#advance({ kind: 'landed', commit: queued.landed });
     if (queued?.state === 'withdrawn' && (await this.#keeps())) return this.#offerAgain();
+    if (queued !== undefined && queued.state !== 'withdrawn' && phase === 'merging' && !accepted)
+      return this.#goOnMerging(queued.id);
     return reuse === null || conflicts > 0 ? this.#prepare() : this.#reuse(reuse);
+  }
+
+  /** The newest merge of the step's commit; its claim may have been lost before it could be recorded. */
+  async #offered() {
+    const { task, merge, commit, phase } = this.#step;
+    if (commit === null || (merge === null && phase !== 'merging')) return undefined;
+    const { merges } = await this.#tools.call(workspaceOps.merges, { task, limit: 1_000 });
+    return merges.find((one) => one.commit === commit && (merge === null || one.id === merge));
+  }
+
+  /** The claim was lost, and what it had offered is in the queue or has come back from it: this attempt hears its verdict. */
+  async #goOnMerging(merge: string): Promise<Next> {
+    const { task, workspace } = this.#step;
+    // Where a conflict would be resolved.
+    if (workspace !== null && (await this.#workspace()).state === 'ready')
+      await this.#tools.call(workspaceOps.hold, { workspace, holder: task });
+    return this.#advance({ kind: 'merging', merge });
   }
 
   /** Whether the finished commit and the workspace it was made in are still there for this task. */
@@ -197,12 +203,21 @@ export class Attempt {
     return (await this.#tools.call(workspaceOps.inspect, { project, revision: branch })).commit;
   }
 
-  /** Once for each run and server is enough: nobody but the merge queue moves the branch, and nobody deletes it. */
+  /**
+   * Made with the run; one that was deleted by hand is made again, with all that has landed on it. Looked at once for each run and
+   * server, and again when something went wrong: only the merge queue moves it.
+   */
   async #ensureBranch(): Promise<void> {
     const { id, project, branch, base } = this.#run;
-    if (this.#tools.branches.has(id)) return;
-    await this.#tools.call(workspaceOps.ensureBranch, { project, branch, commit: base });
-    this.#tools.branches.add(id);
+    const { branches, call } = this.#tools;
+    if (branches.has(id)) return;
+    const { merges } = await call(workspaceOps.merges, { branch, state: ['landed'], limit: 1 });
+    await call(workspaceOps.ensureBranch, { project, branch, commit: merges[0]?.landed ?? base });
+    branches.add(id);
+  }
+
+  #forgetBranch(): void {
+    this.#tools.branches.delete(this.#run.id);
   }
 
   /** Takes the result of the same task in the run that this one continues. */
@@ -225,13 +240,26 @@ export class Attempt {
   async #work(afresh = false): Promise<Next> {
     const workspace = await this.#workspace();
     const filled = this.#fill();
-    await this.#makeOutputFolder();
     const { prompt, command } = filled;
+    if (command !== null) {
+      const about = {
+        task: this.#step.task,
+        run: this.#run.id,
+        argv: command,
+        cwd: workspace.path,
+        env: this.#environment(filled, workspace),
+      };
+      const ways = { fail: this.fail.bind(this), wait: this.#advance.bind(this) };
+      const held = await permit(this.#tools, about, ways);
+      if (held !== null) return held;
+    }
+    await this.#makeOutputFolder();
     const { feedback, planned } = this.#step;
     return this.#advance({
       kind: 'work',
       cwd: workspace.path,
       env: this.#environment(filled, workspace),
+      passEnv: planned.agent.passEnv,
       prompt:
         prompt === null
           ? null
@@ -275,11 +303,15 @@ export class Attempt {
     return {
       ...workspace.env,
       ...filled.env,
-      MAOS_RUN: this.#run.name,
-      MAOS_TASK: this.#step.id,
+      ...this.#identity(),
       MAOS_REPOSITORY: this.#run.repository,
       MAOS_OUTPUT: this.#outputFile(),
     };
+  }
+
+  /** What an agent and a check are told about what they work for. */
+  #identity(): Record<string, string> {
+    return { MAOS_RUN: this.#run.name, MAOS_TASK: this.#step.task, MAOS_STEP: this.#step.id };
   }
 
   #outputFile(): string {
@@ -298,19 +330,12 @@ export class Attempt {
     const { session } = await this.#tools.call(agentOps.get, { agent });
     if (session === null || session.generation !== generation || session.outcome === null) return 'wait';
     const { outcome } = session;
-    return outcome.kind === 'failed' ? this.#broke(outcome, session.request.resume) : this.#deliver(outcome.result);
-  }
-
-  #broke(outcome: Broken, resumed: boolean): Promise<Next> {
-    const { reason, message, retry, retryAt } = outcome;
-    const { planned, resolving, files } = this.#step;
+    if (outcome.kind !== 'failed') return this.#deliver(outcome.result);
     // The program had not saved yet what was to be continued: the same attempt begins a new conversation.
-    if (reason === 'no_conversation' && resumed) return resolving === null ? this.#work(true) : this.#resolve(true);
-    const stopped = reason === 'killed' && overBudget(this.#tools.reader, this.#run.id) !== null;
-    const feedback = planned.prompt === null ? null : brokenOff(message, resolving === null ? [] : files);
-    const money = stopped || (reason === 'budget' && this.#run.budget.usd !== null);
-    const told = money ? `${message.replace(/\.?$/, '.')} ${raiseBudget(this.#run.name)}` : message;
-    return this.fail({ class: stopped ? 'budget' : reason, message: told, retry, retryAt, feedback });
+    if (outcome.reason === 'no_conversation' && session.request.resume)
+      return this.#step.resolving === null ? this.#work(true) : this.#resolve(true);
+    const over = overBudget(this.#tools.reader, this.#run.id) !== null;
+    return this.fail(sessionFailure(outcome, session, { run: this.#run, step: this.#step, over }));
   }
 
   /** Makes a commit of what is in the worktree: the result, if nothing is wrong with it. */
@@ -348,20 +373,15 @@ export class Attempt {
     // A conflict that was resolved does not change what the task handed on.
     if (this.#step.resolving !== null) return this.#step.outputs;
     try {
-      const file = this.#step.accepted ? await this.#latestOutputFile() : this.#outputFile();
-      return parseOutputs(file === null ? '' : await readOutputFile(file), this.#step.planned.outputs);
+      const file = this.#step.accepted ? await latestFile(dirname(this.#outputFile())) : this.#outputFile();
+      const { outputs: names, agent } = this.#step.planned;
+      const outputs = parseOutputs(file === null ? '' : await readOutputFile(file), names);
+      const mask = await this.#tools.mask?.(secretNames(agent.passEnv));
+      return mask === undefined ? outputs : mask.data(outputs);
     } catch (error) {
       if (error instanceof AppError) return error;
       throw error;
     }
-  }
-
-  /** What the newest attempt that wrote anything has written. */
-  async #latestOutputFile(): Promise<string | null> {
-    const folder = dirname(this.#outputFile());
-    await mkdir(folder, { recursive: true });
-    const [newest] = (await readdir(folder)).toSorted((a, b) => Number(b) - Number(a));
-    return newest === undefined ? null : join(folder, newest);
   }
 
   /** Done is a claim until the task's checks have passed on exactly its commit. */
@@ -387,7 +407,7 @@ export class Attempt {
 
   async #checkEnvironment(filled: FilledTask): Promise<Record<string, string>> {
     const ports = this.#step.workspace === null ? {} : (await this.#workspace()).env;
-    return { ...ports, ...filled.env, MAOS_RUN: this.#run.name, MAOS_TASK: this.#step.id };
+    return { ...ports, ...filled.env, ...this.#identity() };
   }
 
   async #merge(): Promise<Next> {
@@ -424,6 +444,7 @@ export class Attempt {
         return this.fail(refusal('check', message));
       }
       case 'withdrawn':
+        this.#forgetBranch();
         return this.#advance({
           kind: 'waiting',
           for: 'person',
@@ -465,15 +486,11 @@ export class Attempt {
         MAOS_CONFLICT_FILES: open.join('\n'),
         MAOS_CONFLICT_COMMIT: resolving,
       },
+      passEnv: planned.agent.passEnv,
       prompt,
       argv: onConflict.kind === 'command' ? [...onConflict.command] : null,
       resolving,
       resume: prompt !== null && !afresh && (await this.#remembers()),
     });
   }
-}
-
-/** A result that was not accepted: another attempt is told why. */
-function refusal(kind: string, message: string): Failure {
-  return { class: kind, message, retry: true, feedback: notAccepted(message) };
 }

@@ -107,10 +107,14 @@ function programProblems(plan: Plan, runtimes: KnownRuntimes): Problem[] {
 export function runtimeOf(plan: Plan, task: PlanTask): string {
   const name = agentOf(plan, task);
   const agent = name === null || !Object.hasOwn(plan.agents ?? {}, name) ? undefined : plan.agents?.[name];
-  const forPrompts = plan.defaults?.runtime ?? 'claude';
   if (task.runtime !== undefined) return task.runtime;
   if (task.command !== undefined && name === null) return 'command';
-  return agent?.runtime ?? forPrompts;
+  return agentRuntime(plan, agent);
+}
+
+/** The runtime of an entry of `agents`, or of a prompt without one. */
+export function agentRuntime(plan: Plan, agent: { readonly runtime?: string | undefined } | undefined): string {
+  return agent?.runtime ?? plan.defaults?.runtime ?? 'claude';
 }
 
 /** The name of the agent that carries out a task, or null. */

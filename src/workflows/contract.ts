@@ -1,6 +1,8 @@
 import * as z from 'zod';
 import { event } from '../kernel/event.ts';
 import { operation } from '../kernel/operation.ts';
+import { absolutePath } from '../kernel/path.ts';
+import { passedVariable } from '../agents/contract.ts';
 import { plannedTaskSchema } from './planned.ts';
 
 const runId = z
@@ -177,6 +179,20 @@ export const runEvents = {
   removed: event('run.removed', z.strictObject({})),
 };
 
+const newRun = z.strictObject({
+  plan: z.string().max(1_000_000).optional().describe('The plan, as YAML.'),
+  objective: z
+    .string()
+    .max(100_000)
+    .optional()
+    .describe('Instead of a plan: one task for an agent, in plain language.'),
+  file: z.string().optional().describe('Where the plan was read from; relative paths in it start there.'),
+  cwd: absolutePath.describe('The folder the caller stands in: the repository when the plan names none.'),
+  inputs: z.record(z.string(), z.string()).default({}),
+  runtime: z.string().optional().describe('For an objective: which runtime; default claude.'),
+  continues: runId.optional().describe('Use the finished tasks of this run that have not changed.'),
+});
+
 const byRun = z.strictObject({ run: runId });
 const task = z.string();
 
@@ -187,40 +203,40 @@ export const runOps = {
     summary:
       'Carries out a plan on a repository: its tasks become agents in worktrees, are checked, and land on the branch maos/<run>.',
     detail:
-      'Returns when the run is recorded; its tasks start at once. The plan is refused as a whole if anything in it is wrong.',
+      'Returns when the run is recorded and its branch is made; its tasks start at once. The plan is refused as a whole if anything in it is wrong. A replay under the same idempotency key gives the same run.',
     effect: 'write',
     scope: 'run:write',
-    input: z.strictObject({
-      plan: z.string().max(1_000_000).optional().describe('The plan, as YAML.'),
-      objective: z
-        .string()
-        .max(100_000)
-        .optional()
-        .describe('Instead of a plan: one task for an agent, in plain language.'),
-      file: z.string().optional().describe('Where the plan was read from; relative paths in it start there.'),
-      cwd: z.string().describe('The folder the caller stands in: the repository when the plan names none.'),
-      inputs: z.record(z.string(), z.string()).default({}),
-      runtime: z.string().optional().describe('For an objective: which runtime; default claude.'),
-      continues: runId.optional().describe('Use the finished tasks of this run that have not changed.'),
-    }),
+    input: newRun,
     output: runDetail,
     route: 'POST /runs',
     refusals: { invalid: 'The plan has mistakes, each told with line and column; or the folder is no repository.' },
   }),
+  reserve: operation({
+    name: 'run.reserve',
+    summary: 'Gives the id for a run that is being created: under the same idempotency key the same one.',
+    effect: 'write',
+    scope: 'run:write',
+    input: newRun,
+    output: z.strictObject({ run: z.string() }),
+    route: 'POST /runs/reserve',
+    internal: true,
+  }),
   record: operation({
     name: 'run.record',
-    summary: 'Records a run whose plan was read and whose repository was inspected.',
+    summary: 'Records a run whose plan was read, whose repository was inspected, and whose branch was made for it.',
     effect: 'write',
     scope: 'run:write',
     input: z.strictObject({
-      ...z.strictObject(recorded).omit({ name: true, branch: true }).shape,
-      planName: z.string(),
-      taken: z.array(z.string()).describe('Branches that the repository has already: a run never takes one over.'),
+      run: z.string(),
+      ...z.strictObject(recorded).omit({ branch: true }).shape,
       tasks: z.array(plannedTaskSchema),
     }),
-    output: z.strictObject({ run: z.string(), name: z.string(), branch: z.string() }),
+    output: z.strictObject({
+      name: z.string().describe('Of the run that has this id now: the first to record it wins.'),
+    }),
     route: 'POST /runs/record',
     internal: true,
+    refusals: { conflict: 'Another run has this name.' },
   }),
   check: operation({
     name: 'run.check',
@@ -309,12 +325,13 @@ export const runOps = {
     }),
     route: 'GET /runs/:run/diff',
     positional: ['run'],
+    refusals: { conflict: 'The run was removed.' },
   }),
   merge: operation({
     name: 'run.merge',
     summary: 'Lands a run’s branch on yours; a checkout with uncommitted changes is never touched.',
     effect: 'write',
-    scope: 'run:write',
+    scope: 'run:merge',
     input: z.strictObject({
       run: runId,
       into: z.string().optional().describe('Default: the branch that was checked out when the run began.'),
@@ -333,9 +350,17 @@ export const runOps = {
     name: 'run.undo',
     summary: 'Takes back the landing of a run on your branch, if the branch has not moved since.',
     effect: 'destroy',
-    scope: 'run:write',
+    scope: 'run:merge',
     input: byRun,
-    output: z.strictObject({ branch: z.string(), from: z.string(), to: z.string() }),
+    output: z.strictObject({
+      branch: z.string(),
+      from: z.string(),
+      to: z.string(),
+      rescue: z
+        .string()
+        .nullable()
+        .describe('The ref that keeps what no branch holds now; null when nothing needs one.'),
+    }),
     route: 'POST /runs/:run/undo',
     positional: ['run'],
     refusals: { conflict: 'The run was not landed, or the branch has moved since.' },
@@ -345,7 +370,7 @@ export const runOps = {
     summary: 'Takes back what one finished task landed on its run’s branch, by a commit that reverses it.',
     detail: 'The task stays done; later tasks keep their own changes. Your own branch is not touched.',
     effect: 'write',
-    scope: 'run:write',
+    scope: 'run:merge',
     input: z.strictObject({ run: runId, task: z.string().describe('The task’s id in the plan.') }),
     output: z.strictObject({
       commit: z.string().describe('The commit that takes it back.'),
@@ -373,7 +398,7 @@ export const runOps = {
     summary:
       'Removes an ended run’s worktrees and branches; work that is nowhere else goes to rescue refs and the trash.',
     detail:
-      'Without a token it refuses when something would be lost, telling what, and the token that names exactly that state.',
+      'Without a token it refuses when something would be lost, telling what, and the token that names exactly that state. For a run that was removed already nothing is done.',
     effect: 'destroy',
     scope: 'run:write',
     input: z.strictObject({ run: runId, token: z.string().optional() }),
@@ -424,6 +449,7 @@ export const runOps = {
           kind: z.literal('work'),
           cwd: z.string(),
           env: z.record(z.string(), z.string()),
+          passEnv: z.record(z.string(), passedVariable),
           prompt: z.string().nullable(),
           argv: z.array(z.string()).nullable(),
           resolving: z.string().nullable().describe('The commit whose conflict is being resolved.'),
@@ -459,7 +485,11 @@ export const runOps = {
         z.strictObject({ kind: z.literal('waiting'), for: z.string(), reason: z.string() }),
       ]),
     }),
-    output: z.strictObject({ accepted: z.boolean().describe('false: the attempt is no longer the current one.') }),
+    output: z.strictObject({
+      accepted: z
+        .boolean()
+        .describe('false: the attempt is no longer the current one, or its agent has to wait for money of the run.'),
+    }),
     route: 'POST /steps/advance',
     internal: true,
     refusals: { conflict: 'The phase does not follow from the one before.' },

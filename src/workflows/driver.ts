@@ -15,16 +15,17 @@ import { KeyedMutex } from '../kernel/mutex.ts';
 import { type Task, taskEvents, taskOps } from '../tasks/contract.ts';
 import { mergeEvents, removalReasons, workspaceOps } from '../workspaces/contract.ts';
 import { Attempt, type AttemptTools } from './attempt.ts';
+import { awaitingMoney, overBudget, payingRun } from './budget.ts';
 import { runEvents, runOps } from './contract.ts';
 import {
   claimedSteps,
   findStep,
   getRun,
-  overBudget,
   stepAttempt,
   stepFence,
   type StepState,
   stepOfAgent,
+  stepOfMerge,
 } from './rows.ts';
 
 export interface DriverOptions extends Omit<AttemptTools, 'branches'> {
@@ -191,12 +192,21 @@ export class Driver {
   }
 
   async #advanceAgent(agent: string): Promise<void> {
+    this.#moneyBack(agent);
     const task = stepOfAgent(this.#options.reader, agent);
     if (task !== undefined) await this.advance(task);
   }
 
+  /** What was promised to a session that has ended, and not used, may pay for another one. */
+  #moneyBack(agent: string): void {
+    const run = payingRun(this.#options.reader, agent);
+    if (run === undefined) return;
+    for (const task of awaitingMoney(this.#options.reader, run)) this.#untilDone(task, () => this.advance(task));
+    this.#untilDone('dispatch', () => this.dispatch());
+  }
+
   async #advanceMerge({ stream }: LogRecord): Promise<void> {
-    const task = this.#options.reader.get<{ task: string }>('SELECT task FROM step WHERE merge = ?', stream)?.task;
+    const task = stepOfMerge(this.#options.reader, stream);
     if (task !== undefined) await this.advance(task);
   }
 

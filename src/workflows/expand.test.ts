@@ -27,7 +27,7 @@ describe('defaults', () => {
       command: ['sh', '-c', 'npm test'],
       needs: [],
       runtime: 'command',
-      agent: { name: null, model: null, args: [], options: {}, env: {}, limits: { usd: null } },
+      agent: { name: null, model: null, args: [], options: {}, env: {}, passEnv: {}, limits: { usd: null } },
       checks: [],
       retries: { max: 0, backoffMs: 1000, factor: 2, maxBackoffMs: 60_000 },
       timeoutMs: 3_600_000,
@@ -43,6 +43,13 @@ describe('defaults', () => {
       values: { inputs: {}, item: null, tasks: {} },
     });
     expect(byId(tasks, 'b')).toMatchObject({ prompt: 'Fix it', command: null, runtime: 'claude', allowEmpty: false });
+  });
+
+  test('a variable with a value and one that is only named take each other’s place', () => {
+    const head = 'defaults: {env: {A: d, B: {from: X}, C: {from: Y}}}\nagents: {coder: {env: {B: a}}}\n';
+    const task = byId(expand('  - {id: a, prompt: x, agent: coder, env: {A: {from: Z}}}\n', head), 'a');
+    expect(task.agent).toMatchObject({ env: { B: 'a' }, passEnv: { A: 'Z', C: 'Y' } });
+    expect(fillTask(task).env).toEqual({ B: 'a' });
   });
 
   test('task over agent over defaults; agent and model of the defaults are for prompts only', () => {

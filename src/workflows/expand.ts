@@ -4,7 +4,7 @@ import { durationMs } from './duration.ts';
 import { instancesOf } from './fan.ts';
 import { topologicalOrder } from './graph.ts';
 import { listItems } from './outputs.ts';
-import type { Item, Plan, PlanTask } from './plan.ts';
+import type { Item, Plan, PlanEnv, PlanTask } from './plan.ts';
 import type { PlannedTask } from './planned.ts';
 import { namesItem } from './references.ts';
 import { suggestion } from './suggest.ts';
@@ -111,10 +111,19 @@ function settled(task: PlannedTask): PlannedTask {
   };
 }
 
-const textMap = (
-  ...maps: (Readonly<Record<string, string | number | boolean>> | undefined)[]
-): Record<string, string> =>
-  Object.fromEntries(maps.flatMap((map) => Object.entries(map ?? {}).map(([name, value]) => [name, String(value)])));
+const textMap = (map: Readonly<Record<string, string | number | boolean>> = {}): Record<string, string> =>
+  Object.fromEntries(Object.entries(map).map(([name, value]) => [name, String(value)]));
+
+/** The variables of all together, later ones over earlier ones: those with a value, and those that only have a name. */
+function variables(...maps: (PlanEnv | undefined)[]): Pick<PlannedTask['agent'], 'env' | 'passEnv'> {
+  const together: PlanEnv = Object.assign({}, ...maps);
+  const env: Record<string, string> = {};
+  const passEnv: PlannedTask['agent']['passEnv'] = {};
+  for (const [name, value] of Object.entries(together))
+    if (typeof value === 'object') passEnv[name] = 'from' in value ? value.from : value;
+    else env[name] = String(value);
+  return { env, passEnv };
+}
 
 /** One task with defaults and agent applied; its needs and sources still name tasks of the plan. */
 function plannedTask(plan: Plan, task: PlanTask, inputs: Readonly<Record<string, string>>): PlannedTask {
@@ -135,7 +144,7 @@ function plannedTask(plan: Plan, task: PlanTask, inputs: Readonly<Record<string,
       model: prompted ? (task.model ?? agent?.model ?? defaults.model ?? null) : null,
       args: (agent?.args ?? []).map((argument) => fillTemplate(String(argument), fromInputs(inputs))),
       options: agent?.options ?? {},
-      env: textMap(defaults.env, agent?.env, task.env),
+      ...variables(defaults.env, agent?.env, task.env),
       limits: { usd: agent?.limits?.usd ?? null },
     },
     checks: [...(task.checks ?? defaults.checks ?? [])],

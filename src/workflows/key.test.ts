@@ -78,6 +78,7 @@ describe('a key changes, with those of all that need the task,', () => {
     ['command', { command: 'ls -l' }],
     ['checks', { checks: ['npm test'] }],
     ['environment', { env: { A: 2 } }],
+    ['environment, though only by name', { env: { A: { from: 'A' } } }],
     ['outputs', { outputs: ['n'] }],
     ['inputs', { inputs: { v: 1 } }],
     ['files expected', { expects: ['src/**'] }],

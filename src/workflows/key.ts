@@ -39,6 +39,8 @@ export function taskKey(task: PlannedTask, needKeys: Readonly<Record<string, str
       args: task.agent.args,
       options: task.agent.options,
       env: texts(task.agent.env),
+      // Their values are not known, and keys of plans without any stay what they were.
+      ...(Object.keys(task.agent.passEnv).length === 0 ? {} : { passEnv: task.agent.passEnv }),
       checks: task.checks.map(text),
       expects: task.expects?.toSorted() ?? null,
       allowEmpty: task.allowEmpty,

@@ -1,5 +1,6 @@
 import { constants } from 'node:fs';
-import { open } from 'node:fs/promises';
+import { mkdir, open, readdir } from 'node:fs/promises';
+import { join } from 'node:path';
 import { invalid } from '../kernel/error.ts';
 
 const maxBytes = 1_000_000;
@@ -19,6 +20,13 @@ async function openFile(path: string) {
     if (error.code === 'ENOENT') return null;
     throw refusedCodes.has(String(error.code)) ? notRegular() : error;
   }
+}
+
+/** In a task's folder of output files, which are named by their attempts, the newest: what the last one that wrote anything has written. */
+export async function latestFile(folder: string): Promise<string | null> {
+  await mkdir(folder, { recursive: true });
+  const [newest] = (await readdir(folder)).toSorted((a, b) => Number(b) - Number(a));
+  return newest === undefined ? null : join(folder, newest);
 }
 
 /** The text that a task has left in its output file; empty when it wrote none. */

@@ -1,7 +1,8 @@
+import type { AppError } from '../kernel/error.ts';
 import { checkPlan } from './check.ts';
 import { type Plan, planSchema } from './plan.ts';
 import { explain, shapeProblems } from './shape.ts';
-import { PlanSource } from './source.ts';
+import { PlanSource, type Problem } from './source.ts';
 
 export interface ParseOptions {
   /** How messages call the file. */
@@ -24,4 +25,9 @@ export function parsePlan(text: string, options: ParseOptions): Plan {
   const problems = checkPlan(result.data, options.runtimes ?? builtIn);
   if (problems.length > 0) throw source.refusal(problems);
   return result.data;
+}
+
+/** The refusal of a plan for problems that were found after `parsePlan` had accepted it, with their lines and columns. */
+export function planRefusal(text: string, file: string, problems: readonly Problem[]): AppError {
+  return new PlanSource(text, file).refusal(problems);
 }

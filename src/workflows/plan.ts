@@ -31,18 +31,36 @@ const valueNameSchema = z
     'A name of an input or output has up to 40 small letters, digits and "_", and begins with a letter. Write it such as "file_count".',
   );
 
+const variableSchema = z
+  .string({ error: 'Write the name of a variable, such as "LOG_LEVEL".' })
+  .regex(
+    /^[A-Za-z_][A-Za-z0-9_]*$/,
+    'A variable has letters, digits and "_", and begins with a letter or "_". Write it such as "LOG_LEVEL".',
+  );
+
+/** A variable whose value is not in the plan. */
+const passedSchema = z
+  .strictObject({ from: variableSchema.describe('The variable’s name in the environment of the MAOS server.') })
+  .describe('The value is read when the program is started, and kept nowhere: for secrets.');
+
+/** A variable whose value is a secret of MAOS. */
+const secretSchema = z
+  .strictObject({ secret: z.string().min(1).max(100).describe('The secret’s name (maos secret set NAME).') })
+  .describe('The value is opened when the program is started, and hidden in what is shown of it.');
+
 const envSchema = z
   .record(
-    z
-      .string()
-      .regex(
-        /^[A-Za-z_][A-Za-z0-9_]*$/,
-        'A variable has letters, digits and "_", and begins with a letter or "_". Write it such as "LOG_LEVEL".',
-      )
-      .regex(/^(?!MAOS_)/, 'Variables that begin with MAOS_ are set by MAOS. Choose another name.'),
-    scalarSchema,
+    variableSchema.regex(/^(?!MAOS_)/, 'Variables that begin with MAOS_ are set by MAOS. Choose another name.'),
+    z.union([z.string(), z.number(), z.boolean(), passedSchema, secretSchema], {
+      error:
+        'Write a text, a number, true or false here (an empty text is ""), {secret: NAME}, or {from: NAME_ON_THE_SERVER}.',
+    }),
   )
-  .describe('Environment variables: NAME: value.');
+  .describe(
+    'Environment variables: NAME: value, NAME: {secret: NAME}, or NAME: {from: NAME_ON_THE_SERVER}. Only values are kept in the log.',
+  );
+/** Environment variables as a plan gives them. */
+export type PlanEnv = z.infer<typeof envSchema>;
 
 const shellLineSchema = z
   .string({ error: 'Write one shell line as text, such as "npm test".' })

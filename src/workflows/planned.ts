@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { passedVariable } from '../agents/contract.ts';
 import { itemSchema } from './plan.ts';
 
 const text = z.record(z.string(), z.string());
@@ -38,6 +39,10 @@ export const plannedTaskSchema = z.strictObject({
     args: z.array(z.string()).describe('Already filled: they may name inputs of the run only.'),
     options: z.record(z.string(), z.unknown()).default({}).describe('Settings of its runtime.'),
     env: text.describe('Templates: defaults, agent and task together.'),
+    passEnv: z
+      .record(z.string(), passedVariable)
+      .default({})
+      .describe('Variables whose values stay outside of the log: names in the server’s environment, and secrets.'),
     limits: z.strictObject({ usd: z.number().nullable() }),
   }),
   checks: z.array(z.string()).describe('Templates of shell lines.'),
@@ -63,3 +68,8 @@ export const plannedTaskSchema = z.strictObject({
   values: valuesSchema,
 });
 export type PlannedTask = z.infer<typeof plannedTaskSchema>;
+
+/** Whether an agent carries it out; commands, and what only stands for a list, use no money. */
+export function usesMoney(task: PlannedTask): boolean {
+  return task.prompt !== null && task.forEach === null;
+}

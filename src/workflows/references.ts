@@ -41,6 +41,7 @@ function listSlots(values: readonly string[] | undefined, path: Path, scope: Sco
 }
 
 function mapSlots(values: Readonly<Record<string, unknown>> | undefined, path: Path, scope: Scope): Slot[] {
+  // What is not text ({from: NAME}) holds no references.
   return Object.entries(values ?? {}).map(([name, text]) => ({ path: [...path, name], text: String(text), scope }));
 }
 

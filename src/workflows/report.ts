@@ -2,6 +2,7 @@ import { mkdir, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Call, Reactor, Reader } from '../kernel/handler.ts';
 import { type RunDetail, runEvents, runOps, type Step } from './contract.ts';
+import { excerpt } from './excerpt.ts';
 import { getRun, getRunDetail } from './rows.ts';
 
 function duration(ms: number): string {
@@ -15,10 +16,9 @@ function duration(ms: number): string {
 
 /** Text of an agent or a command inside a table cell. */
 function cell(text: string, limit = 160): string {
-  return text
+  return excerpt(text.trimEnd(), limit)
     .replaceAll(/\p{Cc}+/gu, ' ')
-    .replaceAll('|', '\\|')
-    .slice(0, limit);
+    .replaceAll('|', '\\|');
 }
 
 function took(step: Step): string {

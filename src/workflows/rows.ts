@@ -1,7 +1,9 @@
+import { usageSums } from '../agents/contract.ts';
 import { conflict, notFound } from '../kernel/error.ts';
 import type { Reader, SqlValue } from '../kernel/handler.ts';
+import { moneyReason, spentBy } from './budget.ts';
 import { run as runSchema, type Run, type RunDetail, type Step, step as stepSchema } from './contract.ts';
-import { type PlannedTask, plannedTaskSchema } from './planned.ts';
+import { type PlannedTask, plannedTaskSchema, usesMoney } from './planned.ts';
 
 interface RunRow {
   readonly id: string;
@@ -63,7 +65,7 @@ interface StepRow {
   readonly started_at: number | null;
   readonly ended_at: number | null;
   readonly cost: number | null;
-  readonly tokens: number | null;
+  readonly tokens: number;
 }
 
 /** A step with what only the driver needs. */
@@ -80,8 +82,10 @@ export interface StepState extends Step {
   readonly accepted: boolean;
 }
 
-const stepSql = `SELECT step.*, (SELECT sum(cost) FROM run_usage WHERE run_usage.task = step.task) AS cost,
-  (SELECT sum(tokens) FROM run_usage WHERE run_usage.task = step.task) AS tokens FROM step`;
+// A sum of which a part is unknown is unknown, never cheaper.
+const stepSql = `SELECT step.*,
+  (SELECT CASE ${usageSums.unpriced} WHEN 1 THEN NULL ELSE sum(cost) END FROM run_usage WHERE run_usage.task = step.task) AS cost,
+  (SELECT ${usageSums.tokens} FROM run_usage WHERE run_usage.task = step.task) AS tokens FROM step`;
 
 function stepOf(row: StepRow): StepState {
   const planned = plannedTaskSchema.parse(JSON.parse(row.planned));
@@ -110,7 +114,7 @@ function stepOf(row: StepRow): StepState {
     conflicts: row.conflicts,
     lastAction: row.last_action,
     costUsd: row.cost,
-    tokens: row.tokens ?? 0,
+    tokens: row.tokens,
     key: row.key,
     reused: row.reused === 1,
     startedAt: row.started_at,
@@ -135,6 +139,11 @@ function stepOf(row: StepRow): StepState {
 export function findStep(db: Reader, task: string): StepState | undefined {
   const row = db.get<StepRow>(`${stepSql} WHERE task = ?`, task);
   return row === undefined ? undefined : stepOf(row);
+}
+
+/** The step whose commit a merge is to land. */
+export function stepOfMerge(db: Reader, merge: string): string | undefined {
+  return db.get<{ task: string }>('SELECT task FROM step WHERE merge = ?', merge)?.task;
 }
 
 /** The claim that the step's record belongs to; less costly than `findStep`. */
@@ -164,36 +173,6 @@ export function claimedSteps(db: Reader): string[] {
 /** The fence of a task's last claim. */
 export function stepFence(db: Reader, task: string): number {
   return db.get<{ fence: number }>('SELECT fence FROM step WHERE task = ?', task)?.fence ?? 0;
-}
-
-/**
- * What a run has used: killed sessions included. `unpriced`: some session used tokens and told no price to its end; one
- * that still works may tell it yet.
- */
-function spentBy(db: Reader, run: string): { costUsd: number; tokens: number; unpriced: boolean } {
-  const row = db.get<{ cost: number; tokens: number; unpriced: number }>(
-    `SELECT coalesce(sum(cost), 0) AS cost, coalesce(sum(tokens), 0) AS tokens,
-     coalesce(max(cost IS NULL AND tokens > 0 AND ended), 0) AS unpriced FROM run_usage WHERE run = ?`,
-    run,
-  );
-  return { costUsd: row?.cost ?? 0, tokens: row?.tokens ?? 0, unpriced: row?.unpriced === 1 };
-}
-
-/** Why a run may not use more, or null. An unknown price is a stop, not a zero. */
-export function overBudget(db: Reader, run: string): string | null {
-  const row = db.get<{ usd: number | null; tokens: number | null }>(
-    'SELECT budget_usd AS usd, budget_tokens AS tokens FROM run WHERE id = ?',
-    run,
-  );
-  if (row === undefined || (row.usd === null && row.tokens === null)) return null;
-  const spent = spentBy(db, run);
-  if (row.usd !== null && spent.unpriced)
-    return 'an agent used tokens without telling their price, and the run has a budget in money';
-  if (row.usd !== null && spent.costUsd >= row.usd)
-    return `the budget of $${row.usd} is used up ($${spent.costUsd.toFixed(2)})`;
-  if (row.tokens !== null && spent.tokens >= row.tokens)
-    return `the budget of ${row.tokens} tokens is used up (${spent.tokens})`;
-  return null;
 }
 
 export function stateCounts(db: Reader, run: string): Record<string, number> {
@@ -245,8 +224,19 @@ export function resolveRun(db: Reader, text: string): string {
 /** A removed run is only history: its worktrees and its branch are gone. */
 export function resolvePresentRun(db: Reader, text: string): string {
   const id = resolveRun(db, text);
+  refuseRemoved(db, id);
+  return id;
+}
+
+/** Whether a run was removed; by its id. */
+export function isRemoved(db: Reader, id: string): boolean {
+  return db.get('SELECT 1 FROM run WHERE id = ? AND removed = 1', id) !== undefined;
+}
+
+/** Refuses what would carry on a run that was removed. */
+export function refuseRemoved(db: Reader, id: string): void {
   const row = db.get<{ name: string; removed: number }>('SELECT name, removed FROM run WHERE id = ?', id);
-  if (row?.removed !== 1) return id;
+  if (row?.removed !== 1) return;
   throw conflict(`${row.name} was removed: its branch and its worktrees are gone.`, {
     fix: 'Start the plan again with maos run.',
   });
@@ -261,10 +251,13 @@ export function getRun(db: Reader, id: string): Run {
 /** A run with its steps, without what only the driver needs. */
 export function getRunDetail(db: Reader, text: string): RunDetail {
   const id = resolveRun(db, text);
-  return { ...getRun(db, id), steps: stepsOf(db, id).map(publicStep) };
+  const run = getRun(db, id);
+  const money = run.state === 'running' ? moneyReason(db, id) : null;
+  return { ...run, steps: stepsOf(db, id).map((step) => publicStep(step, money)) };
 }
 
-function publicStep(state: StepState): Step {
+/** A step that could be started, and is not for want of money, says so. */
+function publicStep(state: StepState, money: string | null): Step {
   const {
     run: _run,
     planned: _p,
@@ -277,7 +270,12 @@ function publicStep(state: StepState): Step {
     accepted: _a,
     ...shown
   } = state;
-  return shown;
+  return money !== null && usesMoney(state.planned) && isToStart(state) ? { ...shown, reason: money } : shown;
+}
+
+/** Nothing has begun, or an agent is to resolve a conflict. */
+function isToStart({ state, phase, generation }: StepState): boolean {
+  return state === 'queued' || (state === 'claimed' && phase === 'resolving' && generation === null);
 }
 
 export function listRuns(
@@ -301,18 +299,41 @@ export function listRuns(
 /** Runs that are going on, oldest first. */
 export function runningRuns(db: Reader): { id: string; concurrency: number }[] {
   return db.all<{ id: string; concurrency: number }>(
-    `SELECT id, concurrency FROM run WHERE state = 'running' ORDER BY created_at, rowid`,
+    `SELECT id, concurrency FROM run WHERE state = 'running' AND removed = 0 ORDER BY created_at, rowid`,
   );
+}
+
+/** Where the tasks of a run land. */
+export function runBranch(name: string): string {
+  return `maos/${name}`;
 }
 
 /** `quickstart-3` when quickstart-1 and quickstart-2 were there, as runs or as branches of runs of another MAOS. */
 export function nextRunName(db: Reader, plan: string, branches: readonly string[]): string {
   const names = db.all<{ name: string }>('SELECT name FROM run WHERE name >= ? AND name < ?', `${plan}-`, `${plan}-~`);
-  const taken = [...names.map(({ name }) => name), ...branches.map((branch) => branch.replace(/^maos\//, ''))]
-    .filter((name) => name.startsWith(`${plan}-`))
-    .map((name) => Number(name.slice(plan.length + 1)))
+  const begin = runBranch(`${plan}-`);
+  const taken = [...names.map(({ name }) => runBranch(name)), ...branches]
+    .filter((branch) => branch.startsWith(begin))
+    // git keeps no maos/quickstart-3 beside a branch maos/quickstart-3/mine.
+    .map((branch) => Number(branch.slice(begin.length).split('/')[0]))
     .filter((number) => Number.isInteger(number));
   return `${plan}-${Math.max(0, ...taken) + 1}`;
+}
+
+/** The name of the run that was recorded under an id. */
+export function findRun(db: Reader, id: string): string | undefined {
+  return db.get<{ name: string }>('SELECT name FROM run WHERE id = ?', id)?.name;
+}
+
+/** Whether a run, also one that was removed, has this branch. */
+export function hasRun(db: Reader, project: string, branch: string): boolean {
+  return db.get('SELECT 1 FROM run WHERE project = ? AND branch = ?', project, branch) !== undefined;
+}
+
+/** Refuses the name of another run; it stands in the details. */
+export function refuseTaken(db: Reader, name: string): void {
+  if (db.get('SELECT 1 FROM run WHERE name = ?', name) === undefined) return;
+  throw conflict(`There is a run "${name}" already.`, { fix: 'Give it another name.', details: { name } });
 }
 
 /** The finished step of another run with this key: its result can be used again. */

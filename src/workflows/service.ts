@@ -4,20 +4,23 @@ import { command, type CommandContext, type Handler, query } from '../kernel/han
 import type { ParsedOf } from '../kernel/operation.ts';
 import { taskOps } from '../tasks/contract.ts';
 import { workspaceOps } from '../workspaces/contract.ts';
+import { affordsAnother, overBudget, unpromised } from './budget.ts';
 import { runEvents, runOps } from './contract.ts';
+import { excerpt } from './excerpt.ts';
 import { planKeys } from './key.ts';
 import { raiseBudget } from './prompt.ts';
-import type { PlannedTask } from './planned.ts';
+import { type PlannedTask, usesMoney } from './planned.ts';
 import {
   finishedWithKey,
+  findRun,
   findStep,
   getRun,
   getRunDetail,
   listRuns,
-  nextRunName,
-  overBudget,
+  refuseTaken,
   resolvePresentRun,
   resolveRun,
+  runBranch,
   runningRuns,
   stateCounts,
   stepAttempt,
@@ -25,23 +28,25 @@ import {
   stepsOf,
 } from './rows.ts';
 
-const record = command(runOps.record, (ctx, { planName, taken, tasks, ...input }) => {
-  const id = ctx.newId('run');
-  const name = nextRunName(ctx.db, planName, taken);
-  const branch = `maos/${name}`;
-  ctx.emit(runEvents.created, id, { ...input, name, branch });
+const reserve = command(runOps.reserve, (ctx) => ({ run: ctx.newId('run') }));
+
+const record = command(runOps.record, (ctx, { run: id, tasks, ...input }) => {
+  const known = findRun(ctx.db, id);
+  if (known !== undefined) return { name: known };
+  refuseTaken(ctx.db, input.name);
+  ctx.emit(runEvents.created, id, { ...input, branch: runBranch(input.name) });
   const keys = planKeys(tasks, input.base);
-  const made = ctx.call(taskOps.batch, {
+  const made = ctx.call(taskOps.plan, {
     tasks: tasks.map((planned) => newTask(planned, id, input.project, planned.needs)),
   });
   for (const [index, planned] of tasks.entries()) {
     const task = made.tasks[index];
-    if (task === undefined) throw new Error('task.batch returned fewer tasks than it was given.');
+    if (task === undefined) throw new Error('task.plan returned fewer tasks than it was given.');
     const key = keys[planned.id] ?? '';
     const reuse = input.continues === null ? null : finishedWithKey(ctx.db, input.continues, key);
     ctx.emit(runEvents.step, task.id, { run: id, planned, key, reuse, ready: planned.needs.length === 0 });
   }
-  return { run: id, name, branch };
+  return { name: input.name };
 });
 
 const dispatch = command(runOps.dispatch, (ctx, { limit }) => {
@@ -58,13 +63,18 @@ const dispatch = command(runOps.dispatch, (ctx, { limit }) => {
     }
     let free = Math.min(concurrency - (counts['claimed'] ?? 0), limit - claimed.length);
     for (; free > 0; free -= 1) {
-      const { task } = ctx.call(taskOps.claim, { worker: 'runner', queue: id });
+      const kinds = affordsAnother(ctx.db, id) ? {} : { kinds: [unpaid] };
+      const { task } = ctx.call(taskOps.claim, { worker: 'runner', queue: id, ...kinds });
       if (task === null) break;
       claimed.push(task.id);
     }
   }
   return { claimed };
 });
+
+/** Kinds of tasks: those of agents need money. */
+const paid = 'prompt';
+const unpaid = 'step';
 
 /** Ends a run in which nothing is going on any more, or says that it waits for a person. */
 function settle(ctx: CommandContext, run: string, counts: Readonly<Record<string, number>>): void {
@@ -161,15 +171,22 @@ const advance = command(runOps.advance, (ctx, { task, attempt, move }) => {
   if (at.attempt !== attempt && !begins(ctx, task, move)) {
     throw conflict(`Attempt ${attempt} of ${task} was not prepared.`, { fix: 'Report "prepared" first.' });
   }
+  if (move.kind === 'work' && move.prompt !== null && mustWait(ctx, at.run)) return { accepted: false };
   apply(ctx, task, attempt, move);
   return { accepted: true };
 });
 
+/** Everything that is left is promised to other agents: the step stays as it is until one of them ends. */
+function mustWait(ctx: CommandContext, run: string): boolean {
+  return unpromised(ctx.db, run) === 0 && overBudget(ctx.db, run) === null;
+}
+
 /** What may be the first report of an attempt. The commit of an earlier attempt is not made again. */
 function begins(ctx: CommandContext, task: string, move: Move): boolean {
   if (['prepared', 'failed', 'fanned', 'gathered'].includes(move.kind)) return true;
-  const { commit, merge } = current(ctx, task);
+  const { commit, merge, phase } = current(ctx, task);
   if (move.kind === 'landed') return merge !== null;
+  if (move.kind === 'merging') return phase === 'merging' && commit !== null;
   return move.kind === 'produced' && (move.reused || (commit !== null && move.commit === commit));
 }
 
@@ -234,11 +251,12 @@ function work(ctx: CommandContext, task: string, attempt: number, move: Extract<
     argv: move.argv,
     cwd: move.cwd,
     env: move.env,
+    passEnv: move.passEnv,
     resume: move.resume,
     task,
     workspace: step.workspace,
     timeoutMs: step.planned.timeoutMs,
-    budgetUsd: move.prompt === null ? null : leftOf(ctx, step.run),
+    budgetUsd: move.prompt === null ? null : shareOf(ctx, step),
   });
   ctx.emit(runEvents.working, task, { attempt, agent, generation: started.generation, resolving: move.resolving });
 }
@@ -249,10 +267,10 @@ function unaffordable(ctx: CommandContext, { task, resolving }: StepState, fence
   else ctx.call(taskOps.wait, { task, fence, for: 'person', reason });
 }
 
-/** What is left of a run's budget in money; null: it has none. */
-function leftOf(ctx: CommandContext, run: string): number | null {
-  const { budget, spent } = getRun(ctx.db, run);
-  return budget.usd === null ? null : budget.usd - spent.costUsd;
+/** What of the run's money the step's agent is promised; null: the run has no budget in money. */
+function shareOf(ctx: CommandContext, { run, planned }: StepState): number | null {
+  const free = unpromised(ctx.db, run);
+  return free === null ? null : Math.min(free, planned.agent.limits.usd ?? free);
 }
 
 /** Every step has one agent; a command that resolves the conflict of a step with a prompt has one of its own. */
@@ -298,7 +316,7 @@ function fanOut(ctx: CommandContext, task: string, attempt: number, move: Extrac
   const all = [...known.map((step) => rewired.get(step.id) ?? step.planned), ...move.instances];
   const keys = planKeys(all, base);
   const needs = new Map(known.map((step) => [step.id, step.task]));
-  const made = ctx.call(taskOps.batch, {
+  const made = ctx.call(taskOps.plan, {
     tasks: move.instances.map((planned) =>
       newTask(
         planned,
@@ -330,7 +348,7 @@ function newTask(planned: PlannedTask, run: string, project: string, needs: read
   return {
     ref: id,
     title: (planned.forEach === null ? title : id).slice(0, 200),
-    kind: 'step',
+    kind: usesMoney(planned) ? paid : unpaid,
     queue: run,
     project,
     run,
@@ -346,7 +364,7 @@ function fail(ctx: CommandContext, task: string, attempt: number, move: Extract<
   ctx.call(taskOps.fail, {
     task,
     fence: attempt,
-    error: { class: move.class, message: move.message.slice(0, 10_000) },
+    error: { class: move.class, message: excerpt(move.message, 10_000) },
     retry: move.retry,
     ...parked(ctx, move),
   });
@@ -369,6 +387,7 @@ function current(ctx: CommandContext, task: string): StepState {
 
 /** Commands and queries of runs. */
 export const runHandlers: readonly Handler[] = [
+  reserve,
   record,
   dispatch,
   stop,

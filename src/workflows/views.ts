@@ -9,30 +9,20 @@ function setState(db: Writer, task: string, state: string, at: number, reason: s
   db.run('UPDATE step SET state = ?, since = ?, reason = ? WHERE task = ?', state, at, reason, task);
 }
 
-/** What a session has used so far counts for the run of the task it works for. */
-function setUsage(
-  db: Writer,
-  agent: string,
-  generation: number,
-  usage: {
-    inputTokens: number;
-    outputTokens: number;
-    cacheReadTokens: number;
-    cacheWriteTokens: number;
-    costUsd: number | null;
-  } | null,
-  ended: 0 | 1,
-): void {
-  if (usage === null) return;
-  const tokens = usage.inputTokens + usage.outputTokens + usage.cacheReadTokens + usage.cacheWriteTokens;
-  db.run(
-    `INSERT OR REPLACE INTO run_usage SELECT run, ?1, ?2, task, ?3, ?4, ?5 FROM step WHERE agent = ?1`,
-    agent,
-    generation,
-    usage.costUsd,
-    tokens,
-    ended,
-  );
+interface Used {
+  readonly inputTokens: number;
+  readonly outputTokens: number;
+  readonly cacheReadTokens: number;
+  readonly cacheWriteTokens: number;
+  readonly costUsd: number | null;
+}
+
+/** What a session has used so far, for the run of the task it works for. */
+function setUsage(db: Writer, agent: string, generation: number, used: Used | null): void {
+  if (used === null) return;
+  const tokens = used.inputTokens + used.outputTokens + used.cacheReadTokens + used.cacheWriteTokens;
+  const sql = 'UPDATE run_usage SET cost = ?, tokens = ? WHERE agent = ? AND generation = ?';
+  db.run(sql, used.costUsd, tokens, agent, generation);
 }
 
 const schema = `
@@ -54,8 +44,8 @@ const schema = `
   CREATE INDEX step_state ON step (run, state);
   CREATE INDEX step_agent ON step (agent);
   CREATE TABLE run_usage (
-    run TEXT NOT NULL, agent TEXT NOT NULL, generation INTEGER NOT NULL, task TEXT NOT NULL, cost REAL, tokens INTEGER NOT NULL,
-    ended INTEGER NOT NULL,
+    run TEXT NOT NULL, agent TEXT NOT NULL, generation INTEGER NOT NULL, task TEXT NOT NULL, promised REAL, cost REAL,
+    tokens INTEGER NOT NULL, ended INTEGER NOT NULL,
     PRIMARY KEY (agent, generation)
   ) STRICT;
   CREATE INDEX run_usage_run ON run_usage (run);
@@ -177,7 +167,12 @@ const stepApplies = [
     ),
   ),
   on(runEvents.merging, (db, { stream, data }) =>
-    db.run(`UPDATE step SET phase = 'merging', merge = ? WHERE task = ?`, data.merge, stream),
+    db.run(
+      `UPDATE step SET phase = 'merging', attempt = ?, merge = ? WHERE task = ?`,
+      data.attempt,
+      data.merge,
+      stream,
+    ),
   ),
   on(runEvents.conflicted, (db, { stream, data }) =>
     db.run(
@@ -211,7 +206,8 @@ const taskApplies = [
   on(taskEvents.queued, (db, { stream, at, data }) => {
     setState(db, stream, 'queued', at, null);
     if (data.reason !== 'retried' && data.reason !== 'resolved') return;
-    const sql = `UPDATE run SET state = 'running', since = ?, reason = NULL, ended_at = NULL WHERE state <> 'running' AND id = (SELECT run FROM step WHERE task = ?)`;
+    const sql = `UPDATE run SET state = 'running', since = ?, reason = NULL, ended_at = NULL
+      WHERE state <> 'running' AND removed = 0 AND id = (SELECT run FROM step WHERE task = ?)`;
     db.run(sql, at, stream);
   }),
   on(taskEvents.claimed, (db, { stream, at, data }) => {
@@ -230,12 +226,25 @@ const taskApplies = [
   on(taskEvents.cancelled, (db, { stream, at, data }) => {
     setState(db, stream, 'cancelled', at, data.reason);
     // What a run waited for may be gone: it is looked at again.
-    const sql = `UPDATE run SET state = 'running', since = ?, reason = NULL WHERE state = 'waiting' AND id = (SELECT run FROM step WHERE task = ?)`;
+    const sql = `UPDATE run SET state = 'running', since = ?, reason = NULL
+      WHERE state = 'waiting' AND removed = 0 AND id = (SELECT run FROM step WHERE task = ?)`;
     db.run(sql, at, stream);
   }),
 ];
 
 const agentApplies = [
+  on(agentEvents.requested, (db, { stream, data: { generation, request } }) => {
+    // A command uses no tokens and no money.
+    if (request.argv !== null) return;
+    // A session that a person starts by hand may name no task; its agent is then of the step it has worked for.
+    db.run(
+      `INSERT INTO run_usage SELECT run, ?1, ?2, task, ?3, NULL, 0, 0 FROM step WHERE task = ?4 OR (?4 IS NULL AND agent = ?1) LIMIT 1`,
+      stream,
+      generation,
+      request.budgetUsd ?? null,
+      request.task,
+    );
+  }),
   on(agentEvents.observed, (db, { stream, data }) => {
     if (data.action !== null) {
       db.run(
@@ -245,9 +254,12 @@ const agentApplies = [
         data.generation,
       );
     }
-    setUsage(db, stream, data.generation, data.usage, 0);
+    setUsage(db, stream, data.generation, data.usage);
   }),
-  on(agentEvents.ended, (db, { stream, data }) => setUsage(db, stream, data.generation, data.usage, 1)),
+  on(agentEvents.ended, (db, { stream, data }) => {
+    setUsage(db, stream, data.generation, data.usage);
+    db.run('UPDATE run_usage SET ended = 1 WHERE agent = ? AND generation = ?', stream, data.generation);
+  }),
 ];
 
 /** Runs, their steps and what they have used. Also follows tasks and agents, so that a run is read in one query. */

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { conflict, invalid, notFound } from '../kernel/error.ts';
+import { AppError, conflict, invalid, notFound } from '../kernel/error.ts';
 import { action, type ActionContext, type Handler } from '../kernel/handler.ts';
 import { branchActions } from './branches.ts';
 import { allPassed, checkCommit, type CheckTools } from './check.ts';
@@ -8,7 +8,7 @@ import { absentChanges } from './git/absent.ts';
 import { commitAll, type Departure, isMerging } from './git/commit.ts';
 import { fastForward, finishConflict, startConflict } from './git/conflict.ts';
 import { isFolder } from './git/folder.ts';
-import { resolveCommit } from './git/git.ts';
+import { type Git, resolveCommit } from './git/git.ts';
 import { includeFiles } from './git/include.ts';
 import { purgeTrash, readTrash, removalPlan, removeWorktree, restoreTrash } from './git/remove.ts';
 import { changedFiles, checkExpectations, diffText, worktreeStatus } from './git/status.ts';
@@ -49,12 +49,27 @@ function create({ git, root }: WorkspaceTools): Handler {
         fix: 'maos workspace restore brings it back.',
       });
     }
-    const { id, path, branch } = reserved;
-    await addWorktree(git, { repository, path, branch, base: reserved.base });
-    await includeFiles(git, repository, path);
-    const absent = (await absentChanges(git, repository, reserved.base)).map((change) => change.path);
-    return ctx.call(workspaceOps.report, { workspace: id, result: { kind: 'ready', absent } });
+    try {
+      return await make(ctx, git, repository, reserved);
+    } catch (error) {
+      // What passes by itself leaves it requested: whoever asked asks again.
+      if (!(error instanceof AppError && error.code === 'unavailable')) await giveUp(ctx, reserved.id, error);
+      throw error;
+    }
   });
+}
+
+async function make(ctx: ActionContext, git: Git, repository: string, reserved: Workspace): Promise<Workspace> {
+  const { id, path, branch, base } = reserved;
+  await addWorktree(git, { repository, path, branch, base });
+  await includeFiles(git, repository, path);
+  const absent = (await absentChanges(git, repository, base)).map((change) => change.path);
+  return ctx.call(workspaceOps.report, { workspace: id, result: { kind: 'ready', absent } });
+}
+
+async function giveUp(ctx: ActionContext, workspace: string, error: unknown): Promise<void> {
+  const reason = error instanceof Error ? error.message : String(error);
+  await ctx.call(workspaceOps.fail, { workspace, reason });
 }
 
 function departed(departure: Departure): string {

@@ -168,7 +168,6 @@ export const workspaceOps = {
       workspace: workspaceId,
       result: z.discriminatedUnion('kind', [
         z.strictObject({ kind: z.literal('ready'), absent: z.array(z.string()) }),
-        z.strictObject({ kind: z.literal('failed'), reason: z.string() }),
         z.strictObject({
           kind: z.literal('trashed'),
           trash: z.string().nullable(),
@@ -206,6 +205,16 @@ export const workspaceOps = {
     }),
     output: z.strictObject({ workspaces: z.array(workspace) }),
     route: 'GET /workspaces',
+  }),
+  fail: operation({
+    name: 'workspace.fail',
+    summary: 'Reports that a workspace could not be made; asked for again, it is tried again.',
+    effect: 'write',
+    scope: 'workspace:write',
+    input: z.strictObject({ workspace: workspaceId, reason: z.string() }),
+    output: workspace,
+    route: 'POST /workspaces/:workspace/fail',
+    internal: true,
   }),
   hold: operation({
     name: 'workspace.hold',
@@ -293,10 +302,7 @@ export const workspaceOps = {
       files: z.int(),
       added: z.int(),
       deleted: z.int(),
-      problem: z
-        .string()
-        .nullable()
-        .describe('Why this cannot be taken: an unexpected file, a branch left behind, unresolved conflicts.'),
+      problem: z.string().nullable().describe('Why this cannot be taken, for example a conflict that is not resolved.'),
     }),
     route: 'POST /workspaces/:workspace/commit',
     internal: true,
@@ -406,9 +412,7 @@ export const workspaceOps = {
     effect: 'destroy',
     scope: 'workspace:write',
     input: z.strictObject({ project: z.string(), branch: z.string(), from: z.string(), to: z.string() }),
-    output: z.strictObject({
-      rescue: z.string().nullable().describe('The ref that keeps what no other branch holds now.'),
-    }),
+    output: z.strictObject({ rescue: z.string().nullable().describe('The ref that keeps what no branch holds now.') }),
     route: 'POST /branches/unland',
     internal: true,
     refusals: { conflict: 'The branch has moved since, or its checkout is dirty.' },

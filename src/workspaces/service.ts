@@ -29,9 +29,6 @@ const report = command(workspaceOps.report, (ctx, { workspace: text, result }) =
     case 'ready':
       if (state === 'requested' || state === 'failed') ctx.emit(workspaceEvents.ready, id, { absent: result.absent });
       break;
-    case 'failed':
-      if (state === 'requested') ctx.emit(workspaceEvents.failed, id, { reason: result.reason });
-      break;
     case 'trashed': {
       const { trash, rescue, reason } = result;
       if (state !== 'trashed' && state !== 'removed') ctx.emit(workspaceEvents.trashed, id, { trash, rescue, reason });
@@ -44,6 +41,13 @@ const report = command(workspaceOps.report, (ctx, { workspace: text, result }) =
       if (state === 'trashed') ctx.emit(workspaceEvents.purged, id, {});
       break;
   }
+  return getWorkspace(ctx.db, id);
+});
+
+const fail = command(workspaceOps.fail, (ctx, { workspace: text, reason }) => {
+  const { id, state, reason: known } = getWorkspace(ctx.db, text);
+  if (state === 'requested' || (state === 'failed' && reason !== known))
+    ctx.emit(workspaceEvents.failed, id, { reason });
   return getWorkspace(ctx.db, id);
 });
 
@@ -109,6 +113,7 @@ function publicMerge(ctx: Pick<CommandContext, 'db'>, id: string) {
 export const workspaceHandlers: readonly Handler[] = [
   reserve,
   report,
+  fail,
   hold,
   release,
   queueMerge,

@@ -1,5 +1,5 @@
 /**
- * Finishes at the start of a server what a killed one has left half done: checks' worktrees, removals, landings. What is
+ * Finishes at the start of a server what a killed one has left half done: checks' worktrees, removals, landings, locks. What is
  * found by looking at files alone costs no process, so a start with nothing to do stays fast.
  */
 import { readdir, readFile, realpath, rm } from 'node:fs/promises';
@@ -11,6 +11,7 @@ import { removalReasons, workspaceOps } from './contract.ts';
 import { absent, commonDirectory, isFolder } from './git/folder.ts';
 import type { Git } from './git/git.ts';
 import { resumeLanding, unfinishedLandings } from './git/land.ts';
+import { dropLeftLocks } from './git/locks.ts';
 import { listTrash } from './git/remove.ts';
 import { lockReasons, removeThrowaway } from './git/worktree.ts';
 
@@ -30,6 +31,7 @@ export async function sweep(options: SweepOptions): Promise<void> {
   const { projects } = await call(projectOps.list, {});
   const all = projects.map(async ({ id, path }) => {
     if (!(await isFolder(path))) return;
+    await dropLeftLocks(options.git, path);
     await endChecks(options, path);
     await dropCheckFolders(join(options.root, id));
     await endLandings(options, path);

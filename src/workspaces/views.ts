@@ -196,9 +196,9 @@ export function listWorkspaces(db: Reader, filter: WorkspaceFilter): Workspace[]
   return db.all<WorkspaceRow>(sql, ...values, filter.limit).map(workspaceOf);
 }
 
-/** The port ranges that workspaces with a folder have. */
+/** The port ranges that workspaces have which are there or may yet be made. */
 export function takenPorts(db: Reader): { base: number; size: number }[] {
-  const sql = `SELECT port_from AS base, port_count AS size FROM workspace WHERE state IN ('requested', 'ready')`;
+  const sql = `SELECT port_from AS base, port_count AS size FROM workspace WHERE state IN ('requested', 'ready', 'failed')`;
   return db.all<{ base: number; size: number }>(sql);
 }
 

@@ -50,7 +50,13 @@ export const undoCommand: Command = {
     connected(shell, { acts: false }, async (connection) => {
       const undone = await connection.call(runOps.undo, { run: args.need('run') });
       if (args.is('json')) printJson(shell.out, undone);
-      else shell.out.lines([`${undone.branch} is back at ${short(undone.to)}; it was at ${short(undone.from)}.`]);
+      else {
+        const { branch, from, to, rescue } = undone;
+        shell.out.lines([
+          `${branch} is back at ${short(to)}; it was at ${short(from)}.`,
+          ...(rescue === null ? [] : [`What no branch holds now is kept under ${rescue}.`]),
+        ]);
+      }
       return exits.ok;
     }),
 };

@@ -36,6 +36,11 @@ async function waitFor(shell: Shell, daemon: ReturnType<typeof startDaemon>): Pr
   }
 }
 
+/** Starts a server in the background and resolves once it answers. */
+export function startServer(shell: Shell, args: readonly string[]): Promise<RunningServer> {
+  return waitFor(shell, startDaemon(shell, args));
+}
+
 export const upCommand: Command = {
   grammar: { positionals: [], flags: upFlags },
   run: async (shell, args) => {
@@ -50,8 +55,8 @@ export const upCommand: Command = {
       await shell.server.serve({ ready, ...(port === undefined ? {} : { port }) });
       return exits.ok;
     }
-    const daemon = startDaemon(shell, port === undefined ? [] : ['--port', String(port)]);
-    tell(shell, await waitFor(shell, daemon), 'The server runs:', args.is('json'));
+    const started = await startServer(shell, port === undefined ? [] : ['--port', String(port)]);
+    tell(shell, started, 'The server runs:', args.is('json'));
     return exits.ok;
   },
 };

@@ -199,7 +199,7 @@ describe('the tree of a run', () => {
         forEach: null,
         fan: null,
       },
-      agent: { name: null, model: null, args: [], options: {}, env: {}, limits: { usd: null } },
+      agent: { name: null, model: null, args: [], options: {}, env: {}, passEnv: {}, limits: { usd: null } },
       retries: { max: 0, backoffMs: 1, factor: 1, maxBackoffMs: 1 },
       values: { inputs: {}, item: null, tasks: {} },
     }));

@@ -3,44 +3,11 @@ import type { LaunchRequest, Probe, Runtime } from '../../agents/runtime.ts';
 import { invalid } from '../../kernel/error.ts';
 import { exec } from '../../kernel/exec.ts';
 import { parseJson } from '../lines.ts';
+import { checkSettings, type ClaudeOptions, parseOptions } from './options.ts';
+import { writePlugin } from './plugin.ts';
 import { ClaudeReader } from './reader.ts';
 
-/**
- * What a plan may say about Claude's permissions. Nobody sits in front of a headless agent, so what is not allowed here is
- * denied, never asked. By default it may read and change files in its workspace; other programs than Claude's own list of
- * harmless ones need `allowedTools`.
- */
-export const claudeOptions = z.strictObject({
-  permissionMode: z
-    .enum(['acceptEdits', 'auto', 'bypassPermissions', 'dontAsk', 'manual', 'plan'])
-    .default('acceptEdits')
-    .describe(
-      'acceptEdits: file changes in the workspace are allowed. bypassPermissions is refused by Claude when run as root.',
-    ),
-  allowedTools: z
-    .array(z.string())
-    .default([])
-    .describe('Rules such as "Bash(npm test:*)" or "WebFetch" that are allowed besides.'),
-  disallowedTools: z.array(z.string()).default([]).describe('Rules that are denied, whatever else allows them.'),
-  appendSystemPrompt: z.string().optional().describe('Text added to the system prompt.'),
-  mcpConfig: z
-    .array(z.string())
-    .default([])
-    .describe('MCP servers: files, or JSON. Those of the repository are not started.'),
-  hooks: z.boolean().default(false).describe("Whether hooks of the repository's and the user's settings run."),
-});
-
-type ClaudeOptions = z.infer<typeof claudeOptions>;
-
-function parseOptions(request: LaunchRequest): ClaudeOptions {
-  const parsed = claudeOptions.safeParse(request.options ?? {});
-  if (parsed.success) return parsed.data;
-  throw invalid(`The options for Claude are wrong: ${z.prettifyError(parsed.error)}`, {
-    fix: `Known options: ${Object.keys(claudeOptions.shape).join(', ')}.`,
-  });
-}
-
-function permissionFlags(options: ClaudeOptions): string[] {
+function permissionFlags(request: LaunchRequest, options: ClaudeOptions): string[] {
   const lists = [
     ['--allowedTools', options.allowedTools],
     ['--disallowedTools', options.disallowedTools],
@@ -48,10 +15,17 @@ function permissionFlags(options: ClaudeOptions): string[] {
   ] as const;
   return [
     ...['--permission-mode', options.permissionMode, '--permission-prompts', 'none', '--strict-mcp-config'],
-    ...(options.hooks ? [] : ['--settings', '{"disableAllHooks":true}']),
+    ...hookFlags(request, options),
     ...lists.flatMap(([flag, values]) => (values.length === 0 ? [] : [flag, ...values])),
     ...(options.appendSystemPrompt === undefined ? [] : ['--append-system-prompt', options.appendSystemPrompt]),
   ];
+}
+
+/** Which hooks run: with a gate always its own, whatever the repository's settings say. */
+function hookFlags({ gate }: LaunchRequest, { hooks }: ClaudeOptions): string[] {
+  if (gate === undefined) return hooks ? [] : ['--settings', '{"disableAllHooks":true}'];
+  const others = hooks ? [] : ['--managed-settings', '{"strictPluginOnlyCustomization":["hooks"]}'];
+  return ['--plugin-dir', writePlugin(gate), '--settings', '{"disableAllHooks":false}', ...others];
 }
 
 function sessionFlags(request: LaunchRequest): string[] {
@@ -122,15 +96,17 @@ export function claude(program = 'claude'): Runtime {
     exitGraceMs: 10_000,
     inherits: loginAndNetwork,
     priced: 'turn_end',
+    check: checkSettings,
     launch(request) {
       const prompt =
         request.prompt ?? (request.resume === null ? null : 'You were interrupted. Continue where you stopped.');
       if (prompt === null) {
         throw invalid('The runtime "claude" needs a prompt and got none.', { fix: 'Give the task `prompt:`.' });
       }
+      const options = parseOptions(request.options ?? {});
       const stream = ['-p', '--input-format', 'stream-json', '--output-format', 'stream-json', '--verbose'];
       return {
-        argv: [program, ...stream, ...sessionFlags(request), ...permissionFlags(parseOptions(request))],
+        argv: [program, ...stream, ...sessionFlags(request), ...permissionFlags(request, options)],
         // An update in the middle of a run would change the program under a fleet.
         env: { DISABLE_AUTOUPDATER: '1', ...request.env },
         stdin: 'pipe',

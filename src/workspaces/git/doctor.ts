@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { absent, exists, gitDirectory, isFolder } from './folder.ts';
 import { resolveCommit, type Git } from './git.ts';
 import { resumeLanding, unfinishedLandings } from './land.ts';
+import { dropLeftLocks, leftLocks } from './locks.ts';
 import { updateRef } from './merge.ts';
 import {
   attachWorktree,
@@ -20,8 +21,8 @@ export interface KnownWorkspace {
   readonly id: string;
   readonly path: string;
   readonly branch: string;
-  /** `removed`: its removal is complete according to the log. */
-  readonly state: 'live' | 'removed';
+  /** `failed`: it could not be made. `removed`: its removal is complete according to the log. */
+  readonly state: 'live' | 'failed' | 'removed';
   /** The last commit that the log has of it, to bring a lost branch back. */
   readonly head: string | null;
 }
@@ -39,7 +40,8 @@ export interface Finding {
     | 'unknown_worktree'
     | 'unknown_folder'
     | 'stale_check'
-    | 'landing_interrupted';
+    | 'landing_interrupted'
+    | 'left_lock';
   /** The workspace, or null when the log knows none. */
   readonly id: string | null;
   readonly path: string;
@@ -68,13 +70,14 @@ export async function diagnose(
   const scene: Scene = { git, repository, listed: await listWorktrees(git, repository) };
   const perWorkspace = await Promise.all(
     known.map((workspace) =>
-      workspace.state === 'live' ? examineLive(scene, workspace) : examineRemoved(scene, workspace),
+      workspace.state === 'live' ? examineLive(scene, workspace) : examineGone(scene, workspace),
     ),
   );
   return [
     ...perWorkspace.filter((finding) => finding !== null),
     ...(await examineUnknown(scene, folder, known, request.checksRunning)),
     ...(await examineLandings(scene)),
+    ...(await examineLocks(scene)),
   ];
 }
 
@@ -169,11 +172,22 @@ async function isConnected(path: string): Promise<boolean> {
   return (await exists(join(path, '.git'))) && (await exists(await gitDirectory(path)));
 }
 
-async function examineRemoved(scene: Scene, workspace: KnownWorkspace): Promise<Finding | null> {
+/** Of what was removed, or could not be made, nothing should be there. */
+async function examineGone(scene: Scene, workspace: KnownWorkspace): Promise<Finding | null> {
   const { git, repository, listed } = scene;
-  const { id, path } = workspace;
-  if (!listed.some((worktree) => worktree.path === path) && !(await exists(path))) return null;
+  const { id, path, state } = workspace;
   const there = await exists(path);
+  if (!there && !listed.some((worktree) => worktree.path === path)) return null;
+  if (state === 'failed') {
+    return {
+      id,
+      path,
+      kind: 'half_made',
+      message: `${path} could not be made, and a part of it is left.`,
+      fix: `\`maos workspace remove ${id}\` clears it away.`,
+      repair: null,
+    };
+  }
   return {
     id,
     path,
@@ -233,5 +247,17 @@ async function examineLandings(scene: Scene): Promise<Finding[]> {
     message: `Landing ${entry.commit.slice(0, 12)} on "${entry.branch}" was interrupted.`,
     fix: 'It is completed, unless a file was edited since.',
     repair: async () => void (await resumeLanding(git, repository, entry.branch)),
+  }));
+}
+
+async function examineLocks(scene: Scene): Promise<Finding[]> {
+  const { git, repository } = scene;
+  return (await leftLocks(git, repository)).map(({ path, own }) => ({
+    id: null,
+    path,
+    kind: 'left_lock' as const,
+    message: `A git that was killed has left ${path}: nothing can change what it locks.`,
+    fix: own ? 'It is removed.' : 'When no git command of yours is at work there, delete the file.',
+    repair: own ? async () => void (await dropLeftLocks(git, repository)) : null,
   }));
 }

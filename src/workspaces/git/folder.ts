@@ -91,7 +91,7 @@ export async function isLeftLock(lock: string): Promise<boolean> {
 }
 
 /** Whether a file was last written so long ago. The age is measured with the clock of the file system itself. */
-async function isOld(file: string, ms: number): Promise<boolean> {
+export async function isOld(file: string, ms: number): Promise<boolean> {
   const written = (await stat(file).catch(absent))?.mtimeMs;
   if (written === undefined) return true;
   const probe = await mkdtemp(join(dirname(file), 'maos-'));

@@ -29,7 +29,11 @@ test('refuses what it cannot work in, each with its fix', async () => {
   await mkdir(join(box.root, 'plain'));
   await box.sh(['init', '--quiet', '--bare', join(box.root, 'bare')], box.root);
   await box.sh(['init', '--quiet', join(box.root, 'empty')], box.root);
-  await expect(inspect('missing')).rejects.toMatchObject({ code: 'not_found' });
+  await expect(inspect('missing')).rejects.toMatchObject({ code: 'invalid', fix: expect.stringContaining('existing') });
+  await expect(inspect('x'.repeat(300))).rejects.toMatchObject({
+    code: 'invalid',
+    message: expect.stringContaining('ENAMETOOLONG'),
+  });
   await expect(inspect('repo/a.txt')).rejects.toMatchObject({ message: expect.stringContaining('not a folder') });
   await expect(inspect('plain')).rejects.toMatchObject({ code: 'invalid', fix: expect.stringContaining('git init') });
   await expect(inspect('bare')).rejects.toMatchObject({ message: expect.stringContaining('bare') });

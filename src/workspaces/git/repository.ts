@@ -18,9 +18,7 @@ export interface Repository {
 
 /** Looks at the repository around `path`; refuses what MAOS cannot work in, each with its fix. */
 export async function inspectRepository(git: Git, path: string): Promise<Repository> {
-  if (!(await exists(path))) throw notFound('folder', path, 'Give the path of an existing git repository.');
-  if (!(await isFolder(path)))
-    throw invalid(`${path} is not a folder.`, { fix: 'Give the folder of a git repository.' });
+  await refuseNoFolder(path);
   const args = ['rev-parse', '--is-bare-repository', '--is-inside-work-tree', '--is-shallow-repository'];
   const found = await git.attempt(path, [...args, '--path-format=absolute', '--git-common-dir', '--show-toplevel']);
   const [bare, inside, shallow, commonDir, root] = found.stdout.split('\n');
@@ -54,6 +52,18 @@ export async function inspectRepository(git: Git, path: string): Promise<Reposit
     head,
     shallow: shallow === 'true',
   };
+}
+
+async function refuseNoFolder(path: string): Promise<void> {
+  const fix = { fix: 'Give the folder of an existing git repository.' };
+  try {
+    if (!(await exists(path))) throw invalid(`There is no folder ${path}.`, fix);
+    if (!(await isFolder(path))) throw invalid(`${path} is not a folder.`, fix);
+  } catch (error) {
+    if (!(error instanceof Error && 'syscall' in error)) throw error;
+    // Not ours to enter, a name that is too long, links that lead in a circle.
+    throw invalid(`${path} cannot be looked at: ${error.message}.`, fix);
+  }
 }
 
 /** The branches, without `refs/heads/`, whose name starts with `prefix`. */

@@ -1,0 +1,75 @@
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { type Approval, approvalOps } from '../policy/approvals/contract.ts';
+import { ClaudeSite, program, stepOf } from './claude.fixture.ts';
+import { say, shell, write } from './scripted-model.fixture.ts';
+
+describe.skipIf(program === null)('Claude Code before the gate', { timeout: 120_000 }, () => {
+  let site: ClaudeSite;
+  let victim: string;
+  beforeEach(async () => {
+    site = await ClaudeSite.open();
+    // The rules let temporary folders be, so this one is beside them.
+    victim = mkdtempSync(join(homedir(), '.maos-gate-'));
+    writeFileSync(join(victim, 'letters.txt'), 'dear\n');
+    // A repository must not be able to open the gate.
+    mkdirSync(join(site.repository, '.claude'));
+    const hook = { matcher: '*', hooks: [{ type: 'command', command: `touch ${site.root}/foreign` }] };
+    const settings = { disableAllHooks: true, hooks: { PreToolUse: [hook] } };
+    writeFileSync(join(site.repository, '.claude/settings.json'), JSON.stringify(settings));
+    site.git('add', '--all');
+    site.git('commit', '--quiet', '--message=Settings');
+  });
+  afterEach(async () => {
+    await site.destroy();
+    rmSync(victim, { recursive: true, force: true });
+  });
+
+  const plan = 'name: tidy\ntasks:\n  - { id: tidy, prompt: Tidy up }\n';
+  const steps = () => [shell(`rm -rf ${victim}`), write('done.txt', 'done\n'), say('Done.')];
+
+  const open = async (): Promise<readonly Approval[]> =>
+    (await site.server.call(approvalOps.list, { state: ['open'] })).approvals;
+  const asked = (): Promise<readonly Approval[]> => site.until('the question', open, (list) => list.length > 0, 20_000);
+
+  it('stops rm -rf outside of its workspace; the question outlives the server, and the approval lets it go on', async () => {
+    site.model.add({ when: 'Tidy up', steps: steps() });
+    const run = await site.begin(plan);
+    const [entry] = await asked();
+    expect(entry).toMatchObject({
+      risk: 'high',
+      rule: 'file.delete-outside',
+      what: { kind: 'bash', tool: 'Bash', command: `rm -rf ${victim}` },
+      run: run.id,
+      task: stepOf(run, 'tidy').task,
+      actor: `agent:${(await site.agentOf('tidy-1/tidy')).id}`,
+    });
+    await site.server.kill();
+    expect(existsSync(victim)).toBe(true);
+    await site.serve();
+    expect((await open()).map(({ id }) => id)).toEqual([entry?.id]);
+    expect(existsSync(victim)).toBe(true);
+    const inbox = await site.maos(['inbox']);
+    expect(inbox.stdout).toContain(`rm -rf ${victim}`);
+    const answer = await site.maos(['approve', entry?.id ?? '']);
+    expect(answer).toMatchObject({ code: 0, stderr: '' });
+    const done = await site.ended(run);
+    expect(done.state).toBe('succeeded');
+    expect(stepOf(done, 'tidy').attempt).toBe(1);
+    expect(existsSync(victim)).toBe(false);
+    expect(existsSync(join(site.root, 'foreign'))).toBe(false);
+    expect(await open()).toEqual([]);
+  });
+
+  it('tells the model why it was denied', async () => {
+    site.model.add({ when: 'Tidy up', steps: steps() });
+    const run = await site.begin(plan);
+    const [entry] = await asked();
+    expect((await site.maos(['deny', entry?.id ?? '', '--reason', 'These letters are dear to me.'])).code).toBe(0);
+    expect((await site.ended(run)).state).toBe('succeeded');
+    expect(existsSync(join(victim, 'letters.txt'))).toBe(true);
+    expect(site.model.requests().at(-1)).toContain('These letters are dear to me.');
+  });
+});

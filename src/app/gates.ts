@@ -1,0 +1,118 @@
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { agentEvents } from '../agents/contract.ts';
+import { sessionsOf } from '../agents/roster.ts';
+import type { Gate as AgentGate } from '../agents/runtime.ts';
+import type { TeamBoundary } from '../auth/boundary.ts';
+import { systemActor } from '../kernel/actor.ts';
+import { systemClock } from '../kernel/clock.ts';
+import type { Call, Reactor, Reader } from '../kernel/handler.ts';
+import { sha256 } from '../kernel/hash.ts';
+import { approvalEvents, approvalOps } from '../policy/approvals/contract.ts';
+import { type Asking, Gate, type Place } from '../policy/approvals/gate.ts';
+import { findEntry } from '../policy/approvals/views.ts';
+import type { PolicyBook } from '../policy/book.ts';
+import type { Action, Decision } from '../policy/contract.ts';
+import { taskOps } from '../tasks/contract.ts';
+import type { CommandGate } from '../workflows/permit.ts';
+
+/** Who says what the rules are. */
+export interface Judge {
+  readonly judge: (action: Action) => Decision | Promise<Decision>;
+  readonly asking: (rule: string | null) => Asking;
+}
+
+/** The rules of this machine, as a judge. */
+export function judgeOf(book: PolicyBook): Judge {
+  return {
+    judge: (action) => book.judge(action),
+    asking: (rule) => askingOf(rule === null ? undefined : book.rule(rule)),
+  };
+}
+
+const unitMs: Readonly<Record<string, number>> = { m: 60_000, h: 3_600_000, d: 86_400_000 };
+
+/** What a rule says about those who are asked. */
+function askingOf(rule: { quorum?: number | undefined; answerWithin?: string | undefined } | undefined): Asking {
+  const within = rule?.answerWithin;
+  return {
+    quorum: rule?.quorum ?? null,
+    answerWithinMs: within === undefined ? null : Number(within.slice(0, -1)) * (unitMs[within.slice(-1)] ?? 0),
+  };
+}
+
+/** The gate of this server. */
+export function makeGate(reader: Reader, boundary: TeamBoundary, judge: Judge): Gate {
+  return new Gate({ ...judge, placeOf: (agent) => placeOf(reader, boundary, agent), clock: systemClock });
+}
+
+function placeOf(reader: Reader, boundary: TeamBoundary, agent: string): Place | undefined {
+  const [session] = sessionsOf(reader, agent, 1);
+  if (session === undefined) return undefined;
+  const { cwd, task } = session.request;
+  const role = reader.get<{ role: string | null }>(
+    `SELECT config ->> 'role' AS role FROM session WHERE agent = ? ORDER BY generation DESC`,
+    agent,
+  )?.role;
+  const run =
+    task === null ? undefined : reader.get<{ run: string | null }>('SELECT run FROM task WHERE id = ?', task)?.run;
+  return { workspace: cwd, task, run: run ?? null, role: role ?? null, team: boundary.teamOf('agent', agent) || null };
+}
+
+/** Asks before a task's command is started. Its entry stands for the task and the command: every attempt finds it again. */
+export function commandGate(gate: Gate, call: Call): CommandGate {
+  return async ({ task, run, argv, cwd, env }) => {
+    const [shell, flag, line, ...more] = argv;
+    const script = shell === 'sh' && flag === '-c' && line !== undefined && more.length === 0 ? line : undefined;
+    const deed: Action = {
+      kind: 'bash',
+      ...(script === undefined ? { argv } : { command: script }),
+      cwd,
+      env,
+      workspace: cwd,
+      actor: systemActor(`task ${task}`),
+      at: systemClock.now(),
+    };
+    const subject = `task:${task}:${sha256(JSON.stringify(argv))}`;
+    return gate.decide(call, deed, { subject, task, run, standing: true });
+  };
+}
+
+/** What happens when an entry is answered, and when nobody needs an answer any more. */
+export function gateReactors(gate: Gate, call: Call, reader: Reader): Reactor[] {
+  const { approved, denied, expired } = approvalEvents;
+  return [
+    gate.reactor(),
+    {
+      name: 'approval-tasks',
+      types: [approved.type, denied.type, expired.type],
+      react: async ({ stream }) => {
+        const { standing, task } = findEntry(reader, stream);
+        if (!standing || task === null) return;
+        // It looks again, and goes on or fails by what it finds.
+        if ((await call(taskOps.get, { task })).state === 'waiting') await call(taskOps.retry, { task });
+      },
+    },
+    {
+      name: 'approval-agents',
+      types: [agentEvents.ended.type],
+      react: async ({ stream }) => {
+        const open = reader.get(`SELECT 1 FROM approval WHERE agent = ? AND state = 'open' AND standing = 0`, stream);
+        if (open !== undefined) await call(approvalOps.lapse, { agent: stream, reason: 'Its agent has ended.' });
+      },
+    },
+  ];
+}
+
+/** How long a hook of an agent waits for an answer: 23 days, the longest that Claude Code's own timer can. */
+const hookPatienceSeconds = 2_000_000;
+
+/** What agents' programs ask before each tool call. They do not get MAOS_HOME, so the command says where it is. */
+export function toolGate(home: string): AgentGate {
+  const maos = fileURLToPath(new URL('../../bin/maos.js', import.meta.url));
+  return {
+    argv: ['env', `MAOS_HOME=${home}`, process.execPath, ...process.execArgv, maos, 'hook', 'pre-tool-use'],
+    patience: hookPatienceSeconds,
+    folder: join(home, 'hooks'),
+  };
+}

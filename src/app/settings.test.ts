@@ -1,0 +1,57 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { runOps } from '../workflows/contract.ts';
+import { Local, type LocalHome } from './local.fixture.ts';
+
+let local: Local;
+let home: LocalHome;
+beforeEach(async () => {
+  local = await new Local().init();
+  home = await local.start();
+});
+afterEach(() => local.destroy());
+
+const plan = `name: wrong
+agents:
+  coder:
+    runtime: claude
+    options:
+      allowedTool: [Bash]
+      permissionMode: everything
+    args: [--effort, high, --output-format=text]
+  scripted:
+    runtime: fake
+    options: { hooks: true }
+tasks:
+  - { id: one, agent: coder, prompt: Improve it. }
+`;
+
+const issues = [
+  { line: 6, column: 7, message: expect.stringContaining('Did you mean "allowedTools"?') },
+  { line: 7, column: 23, message: expect.stringContaining('acceptEdits') },
+  { line: 8, column: 28, message: expect.stringContaining('--output-format') },
+  { line: 11, column: 16, message: expect.stringContaining('"fake" has no options') },
+];
+
+describe('options and arguments that a runtime would refuse', () => {
+  it('are told by maos check, each with its line and column', async () => {
+    await expect(home.call(runOps.check, { plan, file: 'wrong.yaml' })).rejects.toMatchObject({
+      code: 'invalid',
+      message: expect.stringContaining('wrong.yaml:6:7'),
+      issues,
+    });
+  });
+
+  it('let nothing start', async () => {
+    await expect(home.call(runOps.create, { plan, cwd: local.repository })).rejects.toMatchObject({ issues });
+    expect((await home.call(runOps.list, {})).runs).toEqual([]);
+    expect(await local.branches()).toEqual([]);
+  });
+
+  it('are accepted when they are right, on an agent whose runtime is the default', async () => {
+    const right = `name: right
+agents: { coder: { options: { hooks: true, allowedTools: ['Bash(npm test:*)'] }, args: [--effort, high] } }
+tasks: [{ id: one, agent: coder, prompt: Improve it. }]
+`;
+    expect(await home.call(runOps.check, { plan: right })).toMatchObject({ name: 'right' });
+  });
+});

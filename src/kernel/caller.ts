@@ -1,0 +1,39 @@
+import { type Actor, systemActor } from './actor.ts';
+
+/**
+ * Who calls and what that gives. Found by a door from a credential, never claimed by the caller: an operation's input has no
+ * field for it.
+ */
+export interface Caller {
+  readonly actor: Actor;
+  /** What it may use: `task:read`, `task:*`, or `*` for everything. */
+  readonly scopes: readonly string[];
+  /** The teams whose things it may see and touch; '' stands for what belongs to no team, null for everything. */
+  readonly teams: readonly string[] | null;
+  /** The credential that was shown (`key_…`, `login_…`, `session ag_…/3`), for audit and rate limits; null: none was needed. */
+  readonly credential: string | null;
+}
+
+/** Whether a list of scopes covers one: `task:*` and `*` cover `task:write`. */
+export function covers(scopes: readonly string[], scope: string): boolean {
+  const noun = scope.slice(0, scope.indexOf(':'));
+  return scopes.includes(scope) || scopes.includes('*') || scopes.includes(`${noun}:*`);
+}
+
+/** A part of MAOS itself. */
+export function systemCaller(id: string): Caller {
+  return { actor: systemActor(id), scopes: ['*'], teams: null, credential: null };
+}
+
+/** Somebody who has shown nothing yet; `from` is where the request comes from, for limits. */
+export function stranger(from: string): Caller {
+  return { actor: { kind: 'user', id: 'anonymous' }, scopes: [], teams: [], credential: `from ${from}` };
+}
+
+/** The person whose machine it is: whoever can read the token file in MAOS_HOME. */
+export const localCaller: Caller = {
+  actor: { kind: 'user', id: 'local' },
+  scopes: ['*'],
+  teams: null,
+  credential: null,
+};

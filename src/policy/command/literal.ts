@@ -1,0 +1,42 @@
+import type { Feed, RawCommand } from './sink.ts';
+
+/** What a pipe carries, when it can be read off the text: `echo … |`, `printf … |`, a here-document, and what decodes it. */
+export function literalOutput(feed: Feed, commands: readonly RawCommand[]): string | null {
+  const { from, to } = feed.range;
+  const command = commands[from];
+  if (to - from !== 1 || command === undefined) return null;
+  const [program, ...args] = command.words;
+  if (program === undefined || command.words.some(({ known }) => !known)) return null;
+  const texts = args.map(({ text }) => text);
+  const before = (): string | null => {
+    const here = command.redirects.findLast(({ text }) => text !== null)?.text ?? null;
+    if (here !== null) return here.known ? here.text : null;
+    return feed.before === null ? null : literalOutput(feed.before, commands);
+  };
+  if (program.text === 'echo') return echoed(texts);
+  if (program.text === 'printf') return printed(texts);
+  if (program.text === 'cat' && texts.length === 0) return before();
+  if (program.text === 'base64' && texts.length === 1 && /^(?:-d|-D|--decode)$/.test(texts[0] ?? '')) {
+    const text = before();
+    return text === null ? null : Buffer.from(text, 'base64').toString('utf8');
+  }
+  if (program.text === 'xxd' && texts.join(' ').replaceAll(/[- ]/g, '').split('').toSorted().join('') === 'pr') {
+    const text = before();
+    return text === null ? null : Buffer.from(text.replaceAll(/\s/g, ''), 'hex').toString('utf8');
+  }
+  return null;
+}
+
+function echoed(texts: readonly string[]): string | null {
+  const first = texts.findIndex((text) => !/^-[neE]+$/.test(text));
+  const said = (first === -1 ? [] : texts.slice(first)).join(' ');
+  // Shells do not agree on what a backslash means here.
+  return said.includes('\\') ? null : `${said}\n`;
+}
+
+function printed([format = '', ...values]: readonly string[]): string | null {
+  const plain = format.replaceAll('\\n', '\n');
+  if (!/[%\\]/.test(plain)) return plain;
+  if (!/^%s\n?$/.test(plain)) return null;
+  return values.map((value) => plain.replace('%s', () => value)).join('');
+}

@@ -1,0 +1,94 @@
+import { fold, oddName } from './fold.ts';
+import { ScriptReader } from './script.ts';
+import { type RawCommand, Sink, type Surroundings } from './sink.ts';
+import { type SimpleCommand, Unwrapper } from './unwrap.ts';
+import { plainWord } from './word.ts';
+
+/** Longer texts are not read at all. */
+const longest = 256 * 1024;
+
+/** What a command would run. */
+export interface ReadCommand {
+  readonly commands: readonly SimpleCommand[];
+  /** Characters that hide what is meant, in words. */
+  readonly suspicious: readonly string[];
+  /** The text as a person would read it. */
+  readonly folded: string;
+}
+
+export interface ReadOptions extends Surroundings {
+  /** Where it starts; null: nobody knows. */
+  readonly cwd: string | null;
+}
+
+/** Reads a shell's text. Runs nothing, opens nothing, and always ends. */
+export function readCommand(text: string, options: ReadOptions): ReadCommand {
+  const { text: folded, suspicious } = fold(text);
+  const found = readText(text, options);
+  const odd = found.flatMap(({ argv }) => (argv[0] === undefined ? [] : (oddName(argv[0].text) ?? [])));
+  // Both what will run and what it looks like are judged: each may hide the other.
+  const commands = folded === text ? found : [...found, ...readText(folded, options)];
+  return { commands, suspicious: [...new Set([...suspicious, ...odd])], folded };
+}
+
+/** What a program and its arguments would run, with no shell around it. */
+export function readArgv(argv: readonly string[], options: ReadOptions): ReadCommand {
+  const folds = argv.map(fold);
+  const suspicious = new Set(folds.flatMap((one) => one.suspicious));
+  const odd = oddName(argv[0] ?? '');
+  if (odd !== null) suspicious.add(odd);
+  const found = readWords(argv, options);
+  const seen = folds.map((one) => one.text);
+  const same = seen.every((text, index) => text === argv[index]);
+  return {
+    commands: same ? found : [...found, ...readWords(seen, options)],
+    suspicious: [...suspicious],
+    folded: seen.join(' '),
+  };
+}
+
+function readText(text: string, options: ReadOptions): readonly SimpleCommand[] {
+  const sink = new Sink(options);
+  if (text.length > longest) sink.problems.add(`it is longer than ${longest / 1024} kB`);
+  else new ScriptReader({ text, at: 0 }, sink, [], cwdsOf(options)).read(false);
+  return finish(sink, options);
+}
+
+function readWords(argv: readonly string[], options: ReadOptions): readonly SimpleCommand[] {
+  const sink = new Sink(options);
+  const words = argv.map((text) => ({ ...plainWord(text), bare: false }));
+  const command: RawCommand = {
+    words,
+    assigns: [],
+    redirects: [],
+    feed: null,
+    cwds: cwdsOf(options),
+    via: [],
+    recursive: false,
+  };
+  if (argv.reduce((sum, text) => sum + text.length, 0) > longest)
+    sink.problems.add(`it is longer than ${longest / 1024} kB`);
+  else sink.add(command);
+  return finish(sink, options);
+}
+
+function cwdsOf({ cwd }: ReadOptions): readonly string[] | null {
+  return cwd === null ? null : [cwd];
+}
+
+function finish(sink: Sink, options: ReadOptions): readonly SimpleCommand[] {
+  const unwrapper = new Unwrapper(sink);
+  unwrapper.run();
+  if (sink.problems.size === 0) return unwrapper.found;
+  const opaque = [...sink.problems].join('; ');
+  const none = {
+    argv: [],
+    assigns: [],
+    redirects: [],
+    via: [],
+    inputs: new Set<string>(),
+    remote: false,
+    recursive: false,
+  };
+  return [...unwrapper.found, { ...none, program: null, cwds: cwdsOf(options), opaque }];
+}

@@ -1,0 +1,97 @@
+import * as z from 'zod';
+import type { SettingProblem, Settings } from '../../agents/runtime.ts';
+import { invalid } from '../../kernel/error.ts';
+import { nearest } from '../../kernel/nearest.ts';
+
+/**
+ * What a plan may say about Claude's permissions. Nobody sits in front of a headless agent, so what is not allowed here is
+ * denied, never asked. By default it may read and change files in its workspace; other programs than Claude's own list of
+ * harmless ones need `allowedTools`.
+ */
+export const claudeOptions = z.strictObject({
+  permissionMode: z
+    .enum(['acceptEdits', 'auto', 'bypassPermissions', 'dontAsk', 'manual', 'plan'])
+    .default('acceptEdits')
+    .describe(
+      'acceptEdits: file changes in the workspace are allowed. bypassPermissions is refused by Claude when run as root.',
+    ),
+  allowedTools: z
+    .array(z.string())
+    .default([])
+    .describe('Rules such as "Bash(npm test:*)" or "WebFetch" that are allowed besides.'),
+  disallowedTools: z.array(z.string()).default([]).describe('Rules that are denied, whatever else allows them.'),
+  appendSystemPrompt: z.string().optional().describe('Text added to the system prompt.'),
+  mcpConfig: z
+    .array(z.string())
+    .default([])
+    .describe('MCP servers: files, or JSON. Those of the repository are not started.'),
+  hooks: z.boolean().default(false).describe("Whether hooks of the repository's and the user's settings run."),
+});
+
+export type ClaudeOptions = z.infer<typeof claudeOptions>;
+
+const known = Object.keys(claudeOptions.shape);
+
+/** The options with their defaults; refuses what `checkSettings` would have found. */
+export function parseOptions(options: Settings['options']): ClaudeOptions {
+  const parsed = claudeOptions.safeParse(options);
+  if (parsed.success) return parsed.data;
+  throw invalid(`The options for Claude are wrong: ${z.prettifyError(parsed.error)}`, {
+    fix: `Known options: ${known.join(', ')}.`,
+  });
+}
+
+const conversation = 'MAOS keeps the conversation itself';
+const protocol = 'MAOS reads what Claude says in this form';
+
+/** Arguments that MAOS gives to Claude itself, and what to do instead of giving them another time. */
+const taken: Readonly<Record<string, string>> = {
+  '-p': protocol,
+  '--print': protocol,
+  '--input-format': protocol,
+  '--output-format': protocol,
+  '--session-id': conversation,
+  '-r': conversation,
+  '--resume': conversation,
+  '-c': conversation,
+  '--continue': conversation,
+  '--model': 'Write model: instead',
+  '--max-budget-usd': 'Write limits: {usd: …} instead',
+  '--permission-mode': 'Write options: {permissionMode: …} instead',
+  '--allowedTools': 'Write options: {allowedTools: […]} instead',
+  '--allowed-tools': 'Write options: {allowedTools: […]} instead',
+  '--disallowedTools': 'Write options: {disallowedTools: […]} instead',
+  '--disallowed-tools': 'Write options: {disallowedTools: […]} instead',
+  '--mcp-config': 'Write options: {mcpConfig: […]} instead',
+  '--settings': 'MAOS asks the rules before each tool call, which settings could undo',
+  '--managed-settings': 'MAOS asks the rules before each tool call, which settings could undo',
+  '--bare': 'MAOS asks the rules before each tool call, by a hook',
+  '--append-system-prompt': 'Write options: {appendSystemPrompt: …} instead',
+};
+
+/** Finds options that Claude does not have or that hold the wrong thing, and arguments that would undo MAOS's own. */
+export function checkSettings({ options, args }: Settings): SettingProblem[] {
+  const parsed = claudeOptions.safeParse(options);
+  const issues = parsed.success ? [] : parsed.error.issues;
+  return [...issues.flatMap(optionProblems), ...args.flatMap(argumentProblem)];
+}
+
+function optionProblems(issue: z.core.$ZodIssue): SettingProblem[] {
+  if (issue.code === 'unrecognized_keys')
+    return issue.keys.map((key) => ({ path: ['options', key], message: unknownOption(key), onKey: true }));
+  const path = issue.path.map((step) => (typeof step === 'number' ? step : String(step)));
+  return [{ path: ['options', ...path], message: `${issue.message.replace(/\.?$/, '.')} docs/runtimes.md says more.` }];
+}
+
+function unknownOption(key: string): string {
+  const meant = nearest(key, known);
+  return `Claude has no option "${key}". ${meant === undefined ? `There is: ${known.join(', ')}.` : `Did you mean "${meant}"?`}`;
+}
+
+function argumentProblem(argument: string, index: number): SettingProblem[] {
+  const [flag = ''] = argument.split('=');
+  const instead = Object.hasOwn(taken, flag) ? taken[flag] : undefined;
+  return instead === undefined
+    ? []
+    : [{ path: ['args', index], message: `MAOS gives ${flag} to Claude itself. ${instead}, and remove this.` }];
+}

@@ -2,7 +2,11 @@ import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { systemCaller } from '../kernel/caller.ts';
+import { AppError } from '../kernel/error.ts';
 import { approvalEvents, approvalOps } from '../policy/approvals/contract.ts';
+import { policyOps } from '../policy/contract.ts';
+import { taskOps } from '../tasks/contract.ts';
 import { runOps } from '../workflows/contract.ts';
 import { Local, type LocalHome } from './local.fixture.ts';
 
@@ -54,5 +58,57 @@ describe('a command of a plan before the gate', () => {
   it('is not started when a rule blocks it', async () => {
     const run = await home.carryOut(`name: wipe\ntasks:\n  - { id: wipe, command: 'mkfs.ext4 nothing.img' }\n`);
     expect(run).toMatchObject({ state: 'failed', steps: [{ reason: expect.stringContaining('overwrites a disk') }] });
+  });
+});
+
+describe('an operation that a rule holds back', () => {
+  let local: Local;
+  let home: LocalHome;
+  beforeEach(async () => {
+    local = await new Local().init();
+    home = await local.start();
+  });
+  afterEach(() => local.destroy());
+  const rule = (decision: 'ask' | 'block') => ({
+    rules: [
+      {
+        id: 'no-tasks',
+        match: { kind: 'operation' as const, operation: 'task.create' },
+        decision,
+        reason: 'Tasks cost.',
+      },
+    ],
+  });
+  const create = (title: string) => home.call(taskOps.create, { title });
+  const refused = async (title: string): Promise<string> => {
+    const error: unknown = await create(title).catch((thrown: unknown) => thrown);
+    expect(error).toMatchObject({ code: 'forbidden', message: expect.stringContaining('Tasks cost') });
+    return error instanceof AppError ? String(error.details?.['approval']) : '';
+  };
+
+  it('is carried out when it comes again after the approval, once, and for this input alone', async () => {
+    await home.call(policyOps.set, rule('ask'));
+    const approval = await refused('one');
+    expect(await refused('one')).toBe(approval);
+    await home.call(approvalOps.approve, { approvals: [approval] });
+    const other = await refused('two');
+    expect(other).not.toBe(approval);
+    expect(await create('one')).toMatchObject({ title: 'one' });
+    expect(await refused('one')).not.toBe(approval);
+    const { approvals } = await home.call(approvalOps.list, { state: ['open'] });
+    expect(approvals.map(({ what }) => what.command)).toEqual(
+      expect.arrayContaining([expect.stringContaining('"title":"two"')]),
+    );
+    expect(home.records().filter(({ type }) => type === 'task.created')).toHaveLength(1);
+  });
+
+  it('is refused when it is blocked, and MAOS itself is not', async () => {
+    await home.call(policyOps.set, rule('block'));
+    const at = home.server.engine.feed.head;
+    await expect(create('one')).rejects.toMatchObject({ code: 'forbidden', details: { rule: 'no-tasks' } });
+    expect(home.records().filter(({ position, type }) => position > at && type === 'task.created')).toEqual([]);
+    await home.server.registry.as(systemCaller('test'))(taskOps.create, { title: 'own' });
+    await home.call(policyOps.set, { remove: ['no-tasks'] });
+    expect(await create('one')).toMatchObject({ title: 'one' });
   });
 });

@@ -4,10 +4,14 @@ import { agentEvents } from '../agents/contract.ts';
 import { sessionsOf } from '../agents/roster.ts';
 import type { Gate as AgentGate } from '../agents/runtime.ts';
 import type { TeamBoundary } from '../auth/boundary.ts';
-import { systemActor } from '../kernel/actor.ts';
+import type { RegistryOptions } from '../gateway/registry.ts';
+import { actorName, systemActor } from '../kernel/actor.ts';
+import type { Caller } from '../kernel/caller.ts';
 import { systemClock } from '../kernel/clock.ts';
 import type { Call, Reactor, Reader } from '../kernel/handler.ts';
-import { sha256 } from '../kernel/hash.ts';
+import { AppError } from '../kernel/error.ts';
+import { canonicalJson, sha256 } from '../kernel/hash.ts';
+import type { Operation } from '../kernel/operation.ts';
 import { approvalEvents, approvalOps } from '../policy/approvals/contract.ts';
 import { type Asking, Gate, type Place } from '../policy/approvals/gate.ts';
 import { findEntry } from '../policy/approvals/views.ts';
@@ -76,6 +80,45 @@ export function commandGate(gate: Gate, call: Call): CommandGate {
     const subject = `task:${task}:${sha256(JSON.stringify(argv))}`;
     return gate.decide(call, deed, { subject, task, run, standing: true });
   };
+}
+
+/** What the rules say about an operation. MAOS's own parts are not asked: they carry out what was decided before. */
+export function operationRules(book: PolicyBook, boundary: TeamBoundary): NonNullable<RegistryOptions['decide']> {
+  return (caller, operation) => {
+    if (caller.actor.kind === 'system') return free;
+    return book.decide(operationDeed(caller, operation, boundary));
+  };
+}
+
+const free: Decision = { effect: 'allow', risk: 'low', rule: null, reason: 'MAOS itself calls.' };
+
+function operationDeed({ actor, teams }: Caller, { name }: Operation, boundary: TeamBoundary): Action {
+  const team = actor.kind === 'agent' ? boundary.teamOf('agent', actor.id) : teams?.length === 1 ? teams[0] : undefined;
+  return { kind: 'operation', operation: name, actor, at: systemClock.now(), ...(team ? { team } : {}) };
+}
+
+/**
+ * Holds back an operation that a rule wants to be asked about: the call is refused with the entry of the inbox, and the same call is
+ * carried out, once, when it comes again after the approval.
+ */
+export function operationGate(gate: Gate, call: Call): NonNullable<RegistryOptions['ask']> {
+  return async ({ actor }, operation, input, decision) => {
+    const shown = withoutSecrets(operation, input);
+    const deed: Action = { kind: 'operation', operation: operation.name, command: shown, actor, at: systemClock.now() };
+    const subject = `call:${actorName(actor)}:${operation.name}:${sha256(shown)}`;
+    const agent = actor.kind === 'agent' ? { agent: actor.id } : {};
+    const { effect, reason, entry } = await gate.asked(call, deed, decision, { subject, ...agent });
+    if (effect === 'allow') return void (await call(approvalOps.use, { approval: entry.id }));
+    const fix = effect === 'wait' ? 'Repeat the call when somebody has approved it.' : 'Ask a person.';
+    throw new AppError('forbidden', reason, { fix, details: { approval: entry.id, rule: entry.rule } });
+  };
+}
+
+/** An input as whoever answers sees it. */
+function withoutSecrets({ secrets = [] }: Operation, input: unknown): string {
+  if (typeof input !== 'object' || input === null) return canonicalJson(input);
+  const fields = Object.entries(input).map(([name, value]) => [name, secrets.includes(name) ? '***' : value]);
+  return canonicalJson(Object.fromEntries(fields)).slice(0, 100_000);
 }
 
 /** What happens when an entry is answered, and when nobody needs an answer any more. */

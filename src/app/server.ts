@@ -48,7 +48,7 @@ import { placesIn } from './places.ts';
 import { doctors } from './doctors.ts';
 import { coreThread } from './core-thread.ts';
 import { capabilities, type Engine, now, startEngine } from './engine.ts';
-import { commandGate, gateReactors, judgeOf, makeGate, toolGate } from './gates.ts';
+import { commandGate, gateReactors, judgeOf, makeGate, operationGate, operationRules, toolGate } from './gates.ts';
 import { type Identity, makeIdentity } from './identity.ts';
 import { Journal } from './journal.ts';
 import { keyringOf, withoutPassphrase } from './keys.ts';
@@ -242,6 +242,8 @@ function makeRegistry(
     now,
     newId,
     boundary,
+    decide: operationRules(rules.book, boundary),
+    ask: operationGate(gate, (operation, input) => registry.as(systemCaller('gate'))(operation, input)),
     limit: oversight.limit,
     observe: oversight.observe,
     handlers: [

@@ -83,6 +83,7 @@ export const approvalEvents = {
   denied: event('approval.denied', z.strictObject({ reason: z.string() })),
   expired: event('approval.expired', z.strictObject({ reason: z.string() })),
   revoked: event('approval.revoked', z.strictObject({})),
+  used: event('approval.used', z.strictObject({})),
 };
 
 const some = z.array(id).min(1).max(200).describe('Ids, or the beginnings of some.');
@@ -199,6 +200,17 @@ export const approvalOps = {
     }),
     output: approval,
     route: 'POST /approvals/ask',
+    internal: true,
+  }),
+  use: operation({
+    name: 'approval.use',
+    summary: 'Uses up an approval that was given for one time: the same deed asks anew.',
+    effect: 'write',
+    scope: 'approval:answer',
+    input: z.strictObject({ approval: id }),
+    output: approval,
+    route: 'POST /approvals/:approval/use',
+    refusals: { conflict: 'It is not approved, or was used before.' },
     internal: true,
   }),
   lapse: operation({

@@ -66,8 +66,18 @@ export class Gate {
 
   /** What holds for a deed now; asks for an approval where the rules want one. */
   async decide(call: Call, deed: Action, errand: Errand): Promise<Verdict> {
-    const { effect, rule, reason, risk } = await this.#options.judge(deed);
-    if (effect !== 'ask') return { effect, rule, reason, entry: null };
+    const decision = await this.#options.judge(deed);
+    const { effect, rule, reason } = decision;
+    return effect === 'ask' ? this.asked(call, deed, decision, errand) : { effect, rule, reason, entry: null };
+  }
+
+  /** What holds for a deed that the rules want somebody to be asked about. */
+  async asked(
+    call: Call,
+    deed: Action,
+    { rule, reason, risk }: Decision,
+    errand: Errand,
+  ): Promise<Verdict & { readonly entry: Approval }> {
     const { subject, agent, task, run, diff, standing } = errand;
     const entry = await call(approvalOps.ask, {
       subject,
@@ -180,7 +190,7 @@ function whatOf(deed: Action, diff: string | null): What {
   };
 }
 
-function verdictOf(entry: Approval): Verdict {
+function verdictOf(entry: Approval): Verdict & { readonly entry: Approval } {
   const { state, rule, id } = entry;
   const who = entry.agreed.join(', ');
   switch (state) {

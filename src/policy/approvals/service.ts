@@ -10,6 +10,7 @@ import {
   entryAbout,
   entryAlways,
   findEntry,
+  isUsed,
   listEntries,
   nextExpiry,
   openOf,
@@ -79,6 +80,17 @@ const revoke = command(approvalOps.revoke, (ctx, input) => {
   return shown(findEntry(ctx.db, found.id));
 });
 
+/** Two that were approved once cannot both go on: the second finds it used. */
+const use = command(approvalOps.use, (ctx, input) => {
+  const found = findEntry(ctx.db, input.approval);
+  if (found.always) return shown(found);
+  if (found.state !== 'approved' || isUsed(ctx.db, found.id)) {
+    throw conflict(`${found.id} gives no permission (any more).`, { fix: 'Call again, and it is asked again.' });
+  }
+  ctx.emit(approvalEvents.used, found.id, {});
+  return shown(found);
+});
+
 /** What is standing belongs to a task, which another agent may take up. */
 function lapse(ctx: CommandContext, { agent, reason }: ParsedOf<typeof approvalOps.lapse>) {
   const left = openOf(ctx.db, agent).filter(({ standing }) => !standing);
@@ -98,6 +110,7 @@ export const approvalHandlers: readonly Handler[] = [
   approve,
   deny,
   revoke,
+  use,
   command(approvalOps.lapse, lapse),
   tick,
   query(approvalOps.get, (ctx, input) => shown(findEntry(ctx.db, input.approval))),

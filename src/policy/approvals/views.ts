@@ -4,7 +4,7 @@ import { resolveId } from '../../kernel/resolve.ts';
 import { type Approval, approval, approvalEvents, type ApprovalState, type What } from './contract.ts';
 import type { Vote } from './model.ts';
 
-const { requested, agreed, approved, denied, expired, revoked } = approvalEvents;
+const { requested, agreed, approved, denied, expired, revoked, used } = approvalEvents;
 
 /** The inbox, and who has agreed to what. */
 export const approvalView: View = {
@@ -71,6 +71,8 @@ export const approvalView: View = {
         ),
       ),
     ),
+    // Nobody finds it by its subject any more.
+    on(used, (db, { stream }) => db.run(`UPDATE approval SET subject = 'used:' || id WHERE id = ?`, stream)),
     on(revoked, (db, { stream }) => db.run('UPDATE approval SET always = 0 WHERE id = ?', stream)),
   ],
 };
@@ -88,6 +90,11 @@ interface Row extends Omit<Approval, 'what' | 'needs' | 'agreed' | 'always'> {
   readonly agents: number;
   readonly always: number;
   readonly standing: number;
+}
+
+/** Whether an approval for one time has been used up. */
+export function isUsed(db: Reader, id: string): boolean {
+  return db.get('SELECT 1 FROM approval WHERE id = ? AND subject = ?', id, `used:${id}`) !== undefined;
 }
 
 /** An entry, with what only the service looks at. */

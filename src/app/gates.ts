@@ -1,6 +1,7 @@
+import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { agentEvents } from '../agents/contract.ts';
+import { agentEvents, agentOps } from '../agents/contract.ts';
 import { sessionsOf } from '../agents/roster.ts';
 import type { Gate as AgentGate } from '../agents/runtime.ts';
 import type { TeamBoundary } from '../auth/boundary.ts';
@@ -17,6 +18,7 @@ import { type Asking, Gate, type Place } from '../policy/approvals/gate.ts';
 import { findEntry } from '../policy/approvals/views.ts';
 import type { PolicyBook } from '../policy/book.ts';
 import type { Action, Decision } from '../policy/contract.ts';
+import { strictest } from '../policy/decide.ts';
 import { taskOps } from '../tasks/contract.ts';
 import type { CommandGate } from '../workflows/permit.ts';
 
@@ -66,11 +68,8 @@ function placeOf(reader: Reader, boundary: TeamBoundary, agent: string): Place |
 /** Asks before a task's command is started. Its entry stands for the task and the command: every attempt finds it again. */
 export function commandGate(gate: Gate, call: Call): CommandGate {
   return async ({ task, run, argv, cwd, env }) => {
-    const [shell, flag, line, ...more] = argv;
-    const script = shell === 'sh' && flag === '-c' && line !== undefined && more.length === 0 ? line : undefined;
     const deed: Action = {
-      kind: 'bash',
-      ...(script === undefined ? { argv } : { command: script }),
+      ...bashDeed(argv),
       cwd,
       env,
       workspace: cwd,
@@ -84,10 +83,21 @@ export function commandGate(gate: Gate, call: Call): CommandGate {
 
 /** What the rules say about an operation. MAOS's own parts are not asked: they carry out what was decided before. */
 export function operationRules(book: PolicyBook, boundary: TeamBoundary): NonNullable<RegistryOptions['decide']> {
-  return (caller, operation) => {
+  return (caller, operation, input) => {
     if (caller.actor.kind === 'system') return free;
-    return book.decide(operationDeed(caller, operation, boundary));
+    const said = book.decide(operationDeed(caller, operation, boundary));
+    const started = operation.name === agentOps.start.name ? agentOps.start.input.safeParse(input) : undefined;
+    const { argv, cwd } = started?.data ?? { argv: null };
+    if (argv === null || cwd === undefined) return said;
+    return strictest(said, book.decide({ ...bashDeed(argv), cwd, actor: caller.actor, at: systemClock.now() }));
   };
+}
+
+/** A command as the rules read it: the line that a shell gets, or the program and its arguments. */
+function bashDeed(argv: readonly string[]): Pick<Action, 'kind' | 'argv' | 'command'> {
+  const [shell, flag, line, ...more] = argv;
+  const script = shell === 'sh' && flag === '-c' && line !== undefined && more.length === 0 ? line : undefined;
+  return { kind: 'bash', ...(script === undefined ? { argv } : { command: script }) };
 }
 
 const free: Decision = { effect: 'allow', risk: 'low', rule: null, reason: 'MAOS itself calls.' };
@@ -105,13 +115,21 @@ export function operationGate(gate: Gate, call: Call): NonNullable<RegistryOptio
   return async ({ actor }, operation, input, decision) => {
     const shown = withoutSecrets(operation, input);
     const deed: Action = { kind: 'operation', operation: operation.name, command: shown, actor, at: systemClock.now() };
-    const subject = `call:${actorName(actor)}:${operation.name}:${sha256(shown)}`;
+    // Of the whole input: what is shown leaves out secrets, and what is very long.
+    const subject = `call:${actorName(actor)}:${operation.name}:${digestOf(operation, input)}`;
     const agent = actor.kind === 'agent' ? { agent: actor.id } : {};
     const { effect, reason, entry } = await gate.asked(call, deed, decision, { subject, ...agent });
     if (effect === 'allow') return void (await call(approvalOps.use, { approval: entry.id }));
     const fix = effect === 'wait' ? 'Repeat the call when somebody has approved it.' : 'Ask a person.';
     throw new AppError('forbidden', reason, { fix, details: { approval: entry.id, rule: entry.rule } });
   };
+}
+
+/** Nobody who reads the log can try out secrets against a hash whose salt is nowhere; after a restart such a call asks anew. */
+const salt = randomUUID();
+
+function digestOf({ secrets = [] }: Operation, input: unknown): string {
+  return sha256(`${secrets.length === 0 ? '' : salt}${canonicalJson(input)}`);
 }
 
 /** An input as whoever answers sees it. */

@@ -67,12 +67,17 @@ it('a session signs with a key of its own, whose public half the log has', async
   const run = await home.carryOut(`
 name: signed
 tasks:
-  - {id: one, command: 'echo "key=$MAOS_SIGNING_KEY" >> "$MAOS_OUTPUT"; echo x > one', outputs: [key]}
-  - {id: two, command: 'echo "key=$MAOS_SIGNING_KEY" >> "$MAOS_OUTPUT"; echo x > two', outputs: [key]}
+  - {id: one, command: 'echo "key=\${MAOS_SIGNING_KEY#maosk_}" >> "$MAOS_OUTPUT"; echo "$MAOS_SIGNING_KEY"; echo x > one', outputs: [key]}
+  - {id: two, command: 'echo "key=\${MAOS_SIGNING_KEY#maosk_}" >> "$MAOS_OUTPUT"; echo x > two', outputs: [key]}
 `);
   const [one, two] = run.steps.map(({ outputs }) => outputs['key'] ?? '');
   if (one === undefined || two === undefined) throw new Error('Both have a key.');
   expect(one).not.toBe(two);
+  const { agents } = await home.call(agentOps.list, {});
+  const logs = await Promise.all(agents.map(({ id }) => home.call(agentOps.logs, { agent: id })));
+  const printed = logs.map(({ text }) => text).join('');
+  expect(printed).toContain('***');
+  expect(printed).not.toContain('maosk_');
   const halves = new Map<string, string>();
   for (const { id } of (await home.call(agentOps.list, {})).agents) {
     const { signer, publicKey } = await home.call(secretOps.signer, { agent: id, generation: 1 });

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { maskFor, noMask } from './mask.ts';
+import { maskFor, noMask, sessionMask } from './mask.ts';
 
 const value = 'pa"ss\\w/örd+1';
 const mask = maskFor([value]);
@@ -49,5 +49,24 @@ describe('a mask', () => {
         expect(shown).toBe(whole.replaceAll('abcdef', '***'));
       }),
     );
+  });
+});
+
+describe('a mask for a session', () => {
+  const token = `maosa_${'aZ09-_'.repeat(7)}x`;
+  const shown = sessionMask(['the secret']);
+
+  it('hides tokens that nobody told it, in texts and bytes', () => {
+    expect(shown.text(`a ${token}, maosl_${token.slice(6)} the secret`)).toBe('a ***, *** ***');
+    const text = `ä MAOS_TOKEN=${token}\n`;
+    const buffer = Buffer.from(text);
+    expect(shown.bytes(buffer, 0, buffer.length).toString()).toBe('ä MAOS_TOKEN=***\n');
+    expect(shown.text('maos_key, maos run, maosa_short')).toBe('maos_key, maos run, maosa_short');
+  });
+
+  it('knows wherever one is cut that its rest may come', () => {
+    for (let cut = 1; cut < token.length; cut += 1)
+      expect(shown.begun(Buffer.from(`print ${token.slice(0, cut)}`))).toBeGreaterThanOrEqual(cut);
+    expect(shown.begun(Buffer.from('print that'))).toBeLessThan(2);
   });
 });

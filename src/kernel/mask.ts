@@ -33,19 +33,50 @@ export const noMask: Mask = {
   reach: 0,
 };
 
+/** Values that nobody has to know to find them: what they look like. ASCII alone. */
+interface Shape {
+  readonly pattern: RegExp;
+  /** The beginning of one at the end of a text. */
+  readonly begun: RegExp;
+  readonly longest: number;
+}
+
+/** The tokens that MAOS gives out, and the keys that its agents sign with. */
+const tokens: Shape = {
+  pattern: /maos[alk]?_[A-Za-z0-9_-]{43}/g,
+  begun: /(?:m|ma|mao|maos[alk]?|maos[alk]?_[A-Za-z0-9_-]{0,42})$/,
+  longest: 49,
+};
+
 /** Hides these values, each line of those that have several, and what JSON, URLs and base64 make of them. */
 export function maskFor(values: readonly string[]): Mask {
+  return masking(values, []);
+}
+
+/** As `maskFor`, and what opens MAOS itself to a session. */
+export function sessionMask(values: readonly string[]): Mask {
+  return masking(values, [tokens]);
+}
+
+function masking(values: readonly string[], shapes: readonly Shape[]): Mask {
   const needles = [...new Set(values.flatMap(waysToWrite))].toSorted((a, b) => b.length - a.length);
-  if (needles.length === 0) return noMask;
-  const pattern = new RegExp(needles.map((needle) => RegExp.escape(needle)).join('|'), 'g');
+  if (needles.length + shapes.length === 0) return noMask;
+  const patterns = shapes.map((shape) => shape.pattern);
+  if (needles.length > 0) patterns.unshift(new RegExp(needles.map((needle) => RegExp.escape(needle)).join('|'), 'g'));
   const bytes = needles.map((needle) => Buffer.from(needle, 'utf8'));
-  const text = (given: string): string => given.replaceAll(pattern, stars);
+  const text = (given: string): string => patterns.reduce((shown, pattern) => shown.replaceAll(pattern, stars), given);
   return {
     text,
     data: (data) => maskData(data, text),
-    bytes: (buffer, start, end) => maskBytes(buffer, start, end, bytes),
-    begun: (buffer) => Math.max(...bytes.map((needle) => begunBy(buffer, needle))),
-    reach: Math.max(...bytes.map((needle) => needle.length)),
+    bytes: (buffer, start, end) => maskBytes(buffer, start, end, spans(buffer, bytes, shapes)),
+    begun: (buffer) =>
+      Math.max(
+        ...bytes.map((needle) => begunBy(buffer, needle)),
+        ...shapes.map(
+          ({ begun, longest }) => begun.exec(buffer.subarray(-longest).toString('latin1'))?.[0].length ?? 0,
+        ),
+      ),
+    reach: Math.max(...bytes.map((needle) => needle.length), ...shapes.map(({ longest }) => longest)),
   };
 }
 
@@ -80,8 +111,7 @@ function maskData<Data>(data: Data, text: (given: string) => string): Data {
   return visit(data) as Data;
 }
 
-function maskBytes(buffer: Buffer, start: number, end: number, needles: readonly Buffer[]): Buffer {
-  const found = spans(buffer, needles);
+function maskBytes(buffer: Buffer, start: number, end: number, found: readonly [number, number][]): Buffer {
   if (found.length === 0) return buffer.subarray(start, end);
   const pieces: Buffer[] = [];
   let at = start;
@@ -102,11 +132,16 @@ function begunBy(buffer: Buffer, needle: Buffer): number {
 }
 
 /** Where values stand, in order; those that overlap are one. */
-function spans(buffer: Buffer, needles: readonly Buffer[]): [number, number][] {
+function spans(buffer: Buffer, needles: readonly Buffer[], shapes: readonly Shape[]): [number, number][] {
   const all: [number, number][] = [];
   for (const needle of needles)
     for (let at = buffer.indexOf(needle); at !== -1; at = buffer.indexOf(needle, at + needle.length))
       all.push([at, at + needle.length]);
+  if (shapes.length > 0) {
+    const letters = buffer.toString('latin1');
+    for (const { pattern } of shapes)
+      for (const found of letters.matchAll(pattern)) all.push([found.index, found.index + found[0].length]);
+  }
   const merged: [number, number][] = [];
   for (const [from, to] of all.toSorted((a, b) => a[0] - b[0])) {
     const last = merged.at(-1);

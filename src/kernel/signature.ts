@@ -41,6 +41,8 @@ export interface Signature {
 const privateHead = Buffer.from('302e020100300506032b657004220420', 'hex');
 const publicHead = Buffer.from('302a300506032b6570032100', 'hex');
 const keyShape = /^[A-Za-z0-9_-]{43}$/;
+/** Says what a private key is, so that it can be found, and hidden, where it does not belong. */
+const privateWord = 'maosk_';
 const nonceShape = /^[A-Za-z0-9_-]{8,64}$/;
 
 /** A new pair of keys. */
@@ -48,7 +50,7 @@ export function newSigningKeys(): SigningKeys {
   const { publicKey, privateKey } = generateKeyPairSync('ed25519');
   return {
     publicKey: publicKey.export({ type: 'spki', format: 'der' }).subarray(-32).toString('base64url'),
-    privateKey: privateKey.export({ type: 'pkcs8', format: 'der' }).subarray(-32).toString('base64url'),
+    privateKey: `${privateWord}${privateKey.export({ type: 'pkcs8', format: 'der' }).subarray(-32).toString('base64url')}`,
   };
 }
 
@@ -58,7 +60,7 @@ export function sign(
   { id, privateKey }: Signer,
   { now, nonce }: { readonly now: number; readonly nonce: string },
 ): Signature {
-  const raw = Buffer.from(privateKey, 'base64url');
+  const raw = Buffer.from(privateKey.replace(privateWord, ''), 'base64url');
   const key = createPrivateKey({ key: Buffer.concat([privateHead, raw]), format: 'der', type: 'pkcs8' });
   const signature = signBytes(undefined, signedBytes(message, id, now, nonce), key).toString('base64url');
   return { signer: id, at: now, nonce, signature };

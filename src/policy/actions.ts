@@ -1,8 +1,7 @@
-import { readFileSync } from 'node:fs';
 import { basename, isAbsolute, resolve } from 'node:path';
 import { invalid } from '../kernel/error.ts';
 import { action, type Handler } from '../kernel/handler.ts';
-import { type PolicyBook, repositoryAt } from './book.ts';
+import { policyText, type PolicyBook, repositoryAt } from './book.ts';
 import { type Decision, type PolicyFile, policyOps } from './contract.ts';
 import type { Judgement } from './decide.ts';
 import { loadEngines } from './engines.ts';
@@ -83,7 +82,7 @@ async function rulesToTest(
 
 function textOf(path: string): string | null {
   try {
-    return readFileSync(path, 'utf8');
+    return policyText(path);
   } catch {
     return null;
   }

@@ -76,7 +76,7 @@ export class PolicyBook {
   async reload(): Promise<void> {
     const file = this.#homeFile;
     const stamp = stampOf(file);
-    const read = stamp === '' ? null : await readPolicy(readFileSync(file, 'utf8'), file);
+    const read = stamp === '' ? null : await readPolicy(policyText(file), file);
     const home = read?.policy ?? { rules: [], disable: [], default: undefined };
     const stored = storedRules(this.#options.reader);
     const own = new Map<string, Placed>();
@@ -222,7 +222,7 @@ export class PolicyBook {
     const file = policyFileOf(repository);
     const stamp = stampOf(file);
     try {
-      const read = stamp === '' ? null : await readPolicy(readFileSync(file, 'utf8'), file);
+      const read = stamp === '' ? null : await readPolicy(policyText(file), file);
       const rules =
         read === null ? null : this.#compile(read.policy.rules, read.engines, read.policy.default ?? 'allow');
       this.#repositories.set(repository, { stamp, rules, broken: null });
@@ -254,6 +254,16 @@ function policyFileOf(repository: string): string {
 function stampOf(file: string): string {
   const stat = statSync(file, { throwIfNoEntry: false });
   return stat === undefined ? '' : `${stat.mtimeMs} ${stat.size} ${stat.ino}`;
+}
+
+const largestFile = 1_000_000;
+
+/** What a file of rules holds. What is no file is not read: a pipe would hold up the server for ever. */
+export function policyText(file: string): string {
+  const found = statSync(file);
+  if (!found.isFile() || found.size > largestFile)
+    throw invalid(`${file} is no file, or larger than ${largestFile} bytes.`, { fix: 'Put a file of rules there.' });
+  return readFileSync(file, 'utf8');
 }
 
 /** The repository in which a folder lies, by its `.git`; null: none. */

@@ -91,7 +91,9 @@ function usesOf({ program, argv, redirects }: SimpleCommand): PathUse[] {
     const edits =
       program !== 'grep' && args.some((word) => isOption(word) && inPlace.test(word.text) && /sed|perl/.test(program));
     const given = args.some(({ text }) => /^-(?:[ef]|-regexp|-file|-expression)/.test(text));
-    add(edits ? 'write' : 'read', given ? operands : operands.slice(1));
+    // The word after `-e` is what is looked for, even if it begins like a path.
+    const sought = new Set(args.filter((_, at) => /^-(?:e|-regexp|-expression)$/.test(args[at - 1]?.text ?? '')));
+    add(edits ? 'write' : 'read', given ? operands.filter((word) => !sought.has(word)) : operands.slice(1));
   } else add('read', verbs.has(program) ? operands.slice(1) : operands);
   values(program, args, add);
   return uses;

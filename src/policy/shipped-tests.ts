@@ -12,6 +12,8 @@ const everyday: readonly string[] = [
   'find src -type f -exec sed -i "s/foo/bar/g" {} +',
   'sed -n 1,80p src/index.ts',
   "sed -i 's/a/b/' src/a.ts && git diff --stat",
+  "sed -i -e '/^[<|=>]/d' list",
+  'for f in src/*.ts; do echo done > "$f.txt"; done',
   "awk '{print $1}' data.txt | sort | uniq -c | sort -rn",
   'jq .scripts package.json',
   'mkdir -p src/new && touch src/new/index.ts',

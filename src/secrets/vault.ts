@@ -1,6 +1,6 @@
 import { AppError } from '../kernel/error.ts';
 import type { Reader } from '../kernel/handler.ts';
-import { type Mask, maskFor, noMask } from '../kernel/mask.ts';
+import { type Mask, sessionMask } from '../kernel/mask.ts';
 import { open, seal } from '../kernel/seal.ts';
 import type { Keyring } from './keyring.ts';
 import { allSealedValues, needSecret, sealedValue, type SealedValue } from './views.ts';
@@ -46,12 +46,12 @@ export class Vault {
     return Object.fromEntries(entries);
   }
 
-  /** Hides all values that secrets of these names have ever had: a session may have been given an earlier one. */
+  /** Hides MAOS's own tokens, and all values that secrets of these names have ever had: a session may have been given an earlier one. */
   async mask(names: readonly string[]): Promise<Mask> {
     const sealed = names.flatMap((name) => allSealedValues(this.#reader, name));
-    if (sealed.length === 0) return noMask;
+    if (sealed.length === 0) return sessionMask([]);
     const ring = await this.ring();
-    return maskFor(sealed.map((one) => this.#openOnce(ring, one)));
+    return sessionMask(sealed.map((one) => this.#openOnce(ring, one)));
   }
 
   #openOnce({ keys }: Keyring, { secret, sealed }: SealedValue): string {

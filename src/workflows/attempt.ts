@@ -10,7 +10,7 @@ import { overBudget } from './budget.ts';
 import { type Run, runOps } from './contract.ts';
 import { type Failure, refusal, sessionFailure } from './failure.ts';
 import { dynamicItems, expandDynamic } from './fan.ts';
-import { fillTask, type FilledTask } from './fill.ts';
+import { commandsOf, fillTask, type FilledTask } from './fill.ts';
 import { latestFile, readOutputFile } from './output-file.ts';
 import { parseOutputs, type TaskResult } from './outputs.ts';
 import { type CommandGate, permit } from './permit.ts';
@@ -241,16 +241,10 @@ export class Attempt {
     const workspace = await this.#workspace();
     const filled = this.#fill();
     const { prompt, command } = filled;
-    if (command !== null) {
-      const about = {
-        task: this.#step.task,
-        run: this.#run.id,
-        argv: command,
-        cwd: workspace.path,
-        env: this.#environment(filled, workspace),
-      };
-      const ways = { fail: this.fail.bind(this), wait: this.#advance.bind(this) };
-      const held = await permit(this.#tools, about, ways);
+    const about = { task: this.#step.task, run: this.#run.id, cwd: workspace.path };
+    const ways = { fail: this.fail.bind(this), wait: this.#advance.bind(this) };
+    for (const argv of commandsOf(filled)) {
+      const held = await permit(this.#tools, { ...about, argv, env: this.#environment(filled, workspace) }, ways);
       if (held !== null) return held;
     }
     await this.#makeOutputFolder();

@@ -15,6 +15,12 @@ export interface FilledTask {
   readonly env: Readonly<Record<string, string>>;
 }
 
+/** Everything that a task would have run, each as an argv: its command, its checks, what resolves a conflict. */
+export function commandsOf({ command, checks, onConflict }: FilledTask): (readonly string[])[] {
+  const resolver = onConflict.kind === 'command' ? [onConflict.command] : [];
+  return [...(command === null ? [] : [command]), ...resolver, ...checks.map((line) => ['sh', '-c', line])];
+}
+
 /** Fills a task's references from the results of finished tasks, by their id. Refuses when one is missing. */
 export function fillTask(task: PlannedTask, results: Readonly<Record<string, TaskResult>> = {}): FilledTask {
   const outer: Lookup = (reference) => valueOf(task, reference, results, {});

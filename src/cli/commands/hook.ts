@@ -8,7 +8,7 @@ const flags: readonly Flag[] = [
   {
     key: 'patience',
     kind: 'number',
-    default: 570,
+    default: 500,
     describe: 'Seconds to wait for an answer; keep it below the time that the program gives its hooks.',
   },
 ];

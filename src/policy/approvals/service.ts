@@ -26,7 +26,10 @@ const ask = command(approvalOps.ask, (ctx, { quorum, answerWithinMs, ...asked })
   if (known !== undefined) return shown(known);
   const id = ctx.newId('approval');
   const expiresAt = answerWithinMs === null ? null : ctx.now + answerWithinMs;
-  ctx.emit(approvalEvents.requested, id, { ...asked, needs: needsFor(asked.risk, quorum), expiresAt });
+  const needs = needsFor(asked.risk, quorum);
+  // A plan may come from an agent, which would otherwise agree to what its own plan does.
+  const person = needs.person || asked.standing;
+  ctx.emit(approvalEvents.requested, id, { ...asked, needs: { ...needs, person }, expiresAt });
   return shown(findEntry(ctx.db, id));
 });
 

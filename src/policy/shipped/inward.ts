@@ -57,7 +57,11 @@ export const never: readonly PolicyRule[] = [
   }),
   block('maos.secrets', 'critical', 'It reads what opens MAOS', {
     kind: ['bash', 'file'],
-    path: { glob: ['${MAOS_HOME}/token*', '${MAOS_HOME}/maos.db*', '${MAOS_HOME}/keys/**', '${MAOS_HOME}/secrets*'] },
+    path: {
+      glob: words('token* key keys.json maos.db* tls tls/** snapshots snapshots/** server.log').map(
+        (name) => `\${MAOS_HOME}/${name}`,
+      ),
+    },
   }),
 ];
 
@@ -77,6 +81,8 @@ export const files: readonly PolicyRule[] = [
   ask('file.write-outside', 'medium', 'It writes outside the workspace', {
     kind: ['bash', 'file'],
     path: {
+      // Of a name that is put together at run time nobody knows where it is: asking each time would teach people to say yes.
+      glob: '/**',
       outside: 'workspace',
       access: 'write',
       except: [...harmless, ...temporary, '${MAOS_HOME}/outputs/**'],
@@ -205,6 +211,12 @@ export const machine: readonly PolicyRule[] = [
       subcommand: [
         'policy set',
         'approval *',
+        'approve *',
+        'deny *',
+        'login *',
+        'secret *',
+        'account *',
+        'project update',
         'down',
         'up',
         'admin *',

@@ -251,9 +251,10 @@ async function reconnect(git: Git, repository: string, entry: TrashEntry, files:
   if (await exists(entry.path)) {
     const found = (await readdir(entry.path)).filter((name) => name !== '.git');
     const ours = (await findWorktree(git, repository, entry.path))?.branch === entry.branch;
-    const untouched =
-      found.length === 0 || (await worktreeStatus(git, entry.path, entry.head)).uncommitted.length === 0;
-    if (!ours || !untouched) {
+    const untouched = async (): Promise<boolean> =>
+      ours && (await worktreeStatus(git, entry.path, entry.head)).uncommitted.length === 0;
+    // Of what holds no file, `attachWorktree` knows whether a git that was killed has left it.
+    if (found.length > 0 && !(await untouched())) {
       throw conflict(`${entry.path} is in use again.`, { fix: 'Move what is there away, then try again.' });
     }
   }

@@ -1,6 +1,6 @@
 /** What looks over every call: limits, counts, and the record of what was refused. */
-import type { ServerResponse } from 'node:http';
 import type { DoorGuard, ExtraRoute } from '../gateway/door.ts';
+import { drained } from '../gateway/drained.ts';
 import { RateLimits, type RatePolicies } from '../gateway/limits.ts';
 import { type Gauge, Metrics, metricsRoute } from '../gateway/metrics.ts';
 import type { ObservedCall } from '../gateway/registry.ts';
@@ -116,16 +116,4 @@ function exportRoute(reader: Reader, sees: OversightOptions['sees']): ExtraRoute
       response.end();
     },
   };
-}
-
-function drained(response: ServerResponse): Promise<void> {
-  return new Promise((resolve) => {
-    const done = (): void => {
-      response.off('drain', done);
-      response.off('close', done);
-      resolve();
-    };
-    response.once('drain', done);
-    response.once('close', done);
-  });
 }

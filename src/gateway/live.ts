@@ -12,6 +12,7 @@ import { type Caller, covers } from '../kernel/caller.ts';
 import { AppError } from '../kernel/error.ts';
 import type { LogRecord } from '../kernel/event.ts';
 import type { Door } from './door.ts';
+import { drained } from './drained.ts';
 import { matcher, type RecordFilter } from './filter.ts';
 import { formatHeartbeat, formatRecord } from './sse.ts';
 
@@ -134,17 +135,4 @@ export function lives({ guard }: Pick<Door, 'guard'>, caller: Caller): boolean {
     if (error instanceof AppError) return false;
     throw error;
   }
-}
-
-function drained(response: ServerResponse, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const done = (): void => {
-      response.off('drain', done);
-      signal.removeEventListener('abort', done);
-      resolve();
-    };
-    response.once('drain', done);
-    signal.addEventListener('abort', done, { once: true });
-    if (signal.aborted) done();
-  });
 }

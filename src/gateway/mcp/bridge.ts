@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { drained } from '../drained.ts';
 
 /** A request of node:http in the form that the SDK takes. Its body was read before, by the door's own rules. */
 export function webRequest(request: IncomingMessage, signal: AbortSignal): Request {
@@ -60,17 +61,4 @@ async function stream(body: ReadableStream<Uint8Array>, response: ServerResponse
     leave();
     response.end();
   }
-}
-
-function drained(response: ServerResponse): Promise<void> {
-  return new Promise((resolve) => {
-    const done = (): void => {
-      response.off('drain', done);
-      response.off('close', done);
-      resolve();
-    };
-    response.once('drain', done);
-    response.once('close', done);
-    if (response.destroyed) done();
-  });
 }

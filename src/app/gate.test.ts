@@ -2,6 +2,7 @@ import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { agentOps } from '../agents/contract.ts';
 import { systemCaller } from '../kernel/caller.ts';
 import { AppError } from '../kernel/error.ts';
 import { approvalEvents, approvalOps } from '../policy/approvals/contract.ts';
@@ -100,6 +101,13 @@ describe('an operation that a rule holds back', () => {
       expect.arrayContaining([expect.stringContaining('"title":"two"')]),
     );
     expect(home.records().filter(({ type }) => type === 'task.created')).toHaveLength(1);
+  });
+
+  it('a person starts what the rules would ask about, and nobody what they block', async () => {
+    const { id: agent } = await home.call(agentOps.create, { runtime: 'command' });
+    const start = (line: string) => home.call(agentOps.start, { agent, argv: ['sh', '-c', line], cwd: homedir() });
+    await expect(start('mkfs.ext4 nothing.img')).rejects.toMatchObject({ code: 'forbidden' });
+    expect(await start('rm -rf ../nothing-of-this-name')).toMatchObject({ id: agent });
   });
 
   it('is refused when it is blocked, and MAOS itself is not', async () => {

@@ -89,7 +89,9 @@ export function operationRules(book: PolicyBook, boundary: TeamBoundary): NonNul
     const started = operation.name === agentOps.start.name ? agentOps.start.input.safeParse(input) : undefined;
     const { argv, cwd } = started?.data ?? { argv: null };
     if (argv === null || cwd === undefined) return said;
-    return strictest(said, book.decide({ ...bashDeed(argv), cwd, actor: caller.actor, at: systemClock.now() }));
+    const command = book.decide({ ...bashDeed(argv), cwd, actor: caller.actor, at: systemClock.now() });
+    // A person who starts a command has decided already; what is blocked is blocked for everybody.
+    return caller.actor.kind === 'agent' || command.effect === 'block' ? strictest(said, command) : said;
   };
 }
 

@@ -25,6 +25,11 @@ describe('the nearest word', () => {
     ).toBeUndefined();
   });
 
+  it('to one as long as a request is none, and is not sought letter by letter', () => {
+    const many = Array.from({ length: 1_000 }, (_, index) => `a command that is called ${index}`);
+    expect(nearest('x'.repeat(1_000_000), many)).toBeUndefined();
+  });
+
   it('is none without candidates', () => {
     expect(nearest('status', [])).toBeUndefined();
   });

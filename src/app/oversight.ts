@@ -93,7 +93,7 @@ function exportRoute(reader: Reader, sees: OversightOptions['sees']): ExtraRoute
   return {
     method: 'GET',
     path: '/api/v1/audit/export',
-    handle: async (request, response, caller) => {
+    handle: async (request, response, caller, lease) => {
       if (!covers(caller.scopes, 'audit:read')) {
         throw new AppError('forbidden', 'This credential does not give the scope audit:read.', {
           fix: 'Use one whose role or scopes include it.',
@@ -109,6 +109,10 @@ function exportRoute(reader: Reader, sees: OversightOptions['sees']): ExtraRoute
         'cache-control': 'no-store',
         'x-content-type-options': 'nosniff',
       });
+      response.once(
+        'close',
+        lease(() => response.destroy()),
+      );
       for await (const { text } of exportText(reader, {}, format, (record) => sees(caller, record))) {
         if (response.destroyed) return;
         if (!response.write(text)) await drained(response);

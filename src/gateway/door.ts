@@ -1,6 +1,6 @@
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http';
 import type { Caller } from '../kernel/caller.ts';
-import type { Clock } from '../kernel/clock.ts';
+import type { Cancel, Clock } from '../kernel/clock.ts';
 import type { LogRecord } from '../kernel/event.ts';
 import type { Registry } from './registry.ts';
 
@@ -15,6 +15,9 @@ export interface DoorGuard {
   /** Whether a record may have changed what callers may do. */
   concerns(record: LogRecord): boolean;
 }
+
+/** Calls `ended` once the credential that a request came with no longer gives what it gave; until it is cancelled. */
+export type Lease = (ended: () => void) => Cancel;
 
 /** The log as a door sees it: where it ends, and its records from a cursor on. */
 export interface LiveFeed {
@@ -32,7 +35,7 @@ export interface FailurePlace {
 export interface ExtraRoute {
   readonly method: 'GET' | 'POST' | 'DELETE';
   readonly path: string;
-  handle(request: IncomingMessage, response: ServerResponse, caller: Caller): void | Promise<void>;
+  handle(request: IncomingMessage, response: ServerResponse, caller: Caller, lease: Lease): void | Promise<void>;
 }
 
 /** Bounds on what one caller can make the server hold. */
@@ -76,6 +79,8 @@ export interface Door {
   sees(caller: Caller, record: LogRecord): boolean;
   /** What a caller has left of its calls, as headers. */
   rates(caller: Caller): Readonly<Record<string, string>>;
+  /** For what stays open: tells when the caller's credential has ended. */
+  lease(caller: Caller): Lease;
   readonly clock: Clock;
   readonly version: string;
   readonly limits: Limits;

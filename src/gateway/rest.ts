@@ -2,8 +2,9 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Caller } from '../kernel/caller.ts';
 import { AppError, invalid } from '../kernel/error.ts';
 import { readBody } from './body.ts';
-import type { Door } from './door.ts';
+import type { Door, Lease } from './door.ts';
 import { mergeInput } from './input.ts';
+import { endedCredential } from './leases.ts';
 import { HttpError, problem } from './problem.ts';
 import type { CallOptions } from './registry.ts';
 import type { Router } from './routes.ts';
@@ -31,8 +32,8 @@ export async function answerOperation(
   const key = keyOf(request);
   const body = await readBody(request, response, door.limits.bodyBytes);
   const input = mergeInput(route, params, query, body);
-  const options = new RestCall(response, caller, trace, key);
-  const output = await door.registry.call(route.operation.name, input, options);
+  const options = new RestCall(response, caller, door.lease(caller), trace, key);
+  const output = await options.outlived(door.registry.call(route.operation.name, input, options));
   const rates = door.rates(caller);
   sendJson(door, response, 200, output ?? null, trace === undefined ? rates : { ...rates, 'x-trace-id': trace });
 }
@@ -46,19 +47,47 @@ class RestCall implements CallOptions {
   readonly trace?: string;
   readonly key?: string;
   readonly #response: ServerResponse;
+  readonly #lease: Lease;
+  #ended = false;
 
-  constructor(response: ServerResponse, caller: Caller, trace: string | undefined, key: string | undefined) {
+  constructor(
+    response: ServerResponse,
+    caller: Caller,
+    lease: Lease,
+    trace: string | undefined,
+    key: string | undefined,
+  ) {
     this.#response = response;
+    this.#lease = lease;
     this.caller = caller;
     if (trace !== undefined) this.trace = trace;
     if (key !== undefined) this.key = key;
   }
 
-  /** Aborted when the response is over, and so when its client has gone. */
+  /** What the call gives, but for who may not have it any more. */
+  async outlived(output: Promise<unknown>): Promise<unknown> {
+    try {
+      return await output;
+    } finally {
+      // oxlint-disable-next-line no-unsafe-finally
+      if (this.#ended) throw endedCredential();
+    }
+  }
+
+  /** Aborted when the response is over, and so when its client has gone; and when the credential has ended. */
   get signal(): AbortSignal {
     const gone = new AbortController();
     if (this.#response.destroyed) gone.abort();
-    else this.#response.once('close', () => gone.abort());
+    else {
+      const release = this.#lease(() => {
+        this.#ended = true;
+        gone.abort();
+      });
+      this.#response.once('close', () => {
+        release();
+        gone.abort();
+      });
+    }
     return gone.signal;
   }
 }

@@ -12,12 +12,14 @@ import {
   type DoorGuard,
   type ExtraRoute,
   type FailurePlace,
+  type Lease,
   type Limits,
   type LiveFeed,
 } from './door.ts';
 import { fieldsOfSchema } from './fields.ts';
 import { eventsQuery, startOf } from './filter.ts';
 import { parseQuery } from './input.ts';
+import { Leases } from './leases.ts';
 import { Followers, mayFollow, streamEvents } from './live.ts';
 import { HttpError } from './problem.ts';
 import { refuseInput } from './refuse.ts';
@@ -81,7 +83,9 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const { registry, feed, clock, version, extraRoutes = [], onFailure = () => undefined } = options;
   const { sees = () => true, rates = () => ({}) } = options;
   const guard = options.guard(port);
-  const door: Door = { registry, feed, clock, version, extraRoutes, onFailure, limits, guard, sees, rates };
+  const leases = new Leases({ feed, guard, clock, limits, onFailure });
+  const lease = (caller: Caller): Lease => leases.of(caller);
+  const door: Door = { registry, feed, clock, version, extraRoutes, onFailure, limits, guard, sees, rates, lease };
   const followers = new Followers(limits.followers);
   const upgrader = new Upgrader(door, followers);
   const front = new Front(door, followers);
@@ -96,7 +100,8 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     refuse(socket, parserError(error, limits)),
   );
   let closing: Promise<void> | undefined;
-  const close = (): Promise<void> => (closing ??= closeServer(server, followers, upgrader, clock));
+  const close = (): Promise<void> =>
+    (closing ??= closeServer(server, followers, upgrader, clock).finally(() => leases.close()));
   options.scope.defer(close);
   return { url: `${options.tls === undefined ? 'http' : 'https'}://${reachable(options.host)}:${port}`, port, close };
 }
@@ -168,7 +173,7 @@ class Front {
       );
     }
     const extra = this.#extra.get(address);
-    if (extra !== undefined) await extra.handle(request, response, caller);
+    if (extra !== undefined) await extra.handle(request, response, caller, door.lease(caller));
     else if (address === 'GET /openapi.json') {
       const { describeApi } = await import('./openapi.ts');
       sendJson(door, response, 200, describeApi(door.registry.operations, door.version));

@@ -4,8 +4,7 @@
  * S1  A frame from outside is parsed by a schema before anything else looks at it.
  * S2  What is buffered for a client is bounded: followers wait, and no further frame is read while it does not drain.
  * S3  When the connection ends, its follows end and its calls get an aborted signal.
- * S4  A connection whose credential has ended does nothing more and is closed: at its next frame, at the next record, or at
- *     the next heartbeat, whichever comes first.
+ * S4  A connection whose credential has ended does nothing more and is closed at once, and what it has called is aborted.
  */
 import type { WebSocket } from 'ws';
 import * as z from 'zod';
@@ -61,6 +60,7 @@ export class LiveSocket {
   #calls = 0;
   #alive = true;
   #ping: Cancel = () => undefined;
+  #release: Cancel = () => undefined;
 
   constructor(socket: WebSocket, door: Door, followers: Followers, caller: Caller) {
     this.#socket = socket;
@@ -73,12 +73,21 @@ export class LiveSocket {
     // ws closes the connection after it has reported an error; there is nothing left to do.
     socket.on('error', () => undefined);
     this.#heartbeat();
+    this.#hold();
+  }
+
+  /** A caller who may do something else by now goes on as that. */
+  #hold(): void {
+    this.#release = this.#door.lease(this.#caller)(() => {
+      if (!lives(this.#door, this.#caller)) return this.#expel();
+      this.#caller = this.#door.guard.renew(this.#caller);
+      this.#hold();
+    });
   }
 
   #heartbeat(): void {
     this.#ping = this.#door.clock.after(this.#door.limits.heartbeatMs, () => {
       if (!this.#alive) return this.#socket.terminate();
-      if (!lives(this.#door, this.#caller)) return this.#expel();
       this.#alive = false;
       this.#socket.ping();
       this.#heartbeat();
@@ -87,11 +96,13 @@ export class LiveSocket {
 
   #end(): void {
     this.#ping();
+    this.#release();
     this.#gone.abort();
     for (const stop of this.#follows.values()) stop.abort();
   }
 
   #expel(): void {
+    this.#gone.abort();
     this.#socket.close(policyViolation, 'The credential has ended.');
   }
 

@@ -25,7 +25,12 @@ export function goneSignal(response: ServerResponse): AbortSignal {
 }
 
 /** Sends what the SDK answered. A client that takes nothing for long is cut off. */
-export async function sendWeb(answer: Response, response: ServerResponse, stalledMs: number): Promise<void> {
+export async function sendWeb(
+  answer: Response,
+  response: ServerResponse,
+  stalledMs: number,
+  ended: AbortSignal,
+): Promise<void> {
   const headers = {
     'cache-control': 'no-store',
     ...Object.fromEntries(answer.headers),
@@ -36,7 +41,7 @@ export async function sendWeb(answer: Response, response: ServerResponse, stalle
     // The client of a stream that says nothing yet must see that it is open.
     response.flushHeaders();
     response.socket?.setTimeout(stalledMs);
-    return stream(answer.body, response);
+    return stream(answer.body, response, ended);
   }
   const bytes = Buffer.from(await answer.arrayBuffer());
   response.writeHead(answer.status, { ...headers, 'content-length': bytes.length });
@@ -45,19 +50,22 @@ export async function sendWeb(answer: Response, response: ServerResponse, stalle
 }
 
 /** Nothing is read ahead of a slow client. */
-async function stream(body: ReadableStream<Uint8Array>, response: ServerResponse): Promise<void> {
+async function stream(body: ReadableStream<Uint8Array>, response: ServerResponse, ended: AbortSignal): Promise<void> {
   const reader = body.getReader();
   // What is cancelled after its end, or has failed, has nobody to tell.
   const leave = (): void => void reader.cancel().catch(() => undefined);
   response.once('close', leave);
+  ended.addEventListener('abort', leave, { once: true });
+  if (ended.aborted) leave();
   try {
     for (;;) {
       const { done, value } = await reader.read();
-      if (done || response.destroyed) break;
-      if (!response.write(value)) await drained(response);
+      if (done || response.destroyed || ended.aborted) break;
+      if (!response.write(value)) await drained(response, ended);
     }
   } finally {
     response.off('close', leave);
+    ended.removeEventListener('abort', leave);
     leave();
     response.end();
   }

@@ -11,7 +11,7 @@ const keyName = 'maos/idempotency-key';
 const traceparent = /^00-(?!0{32})([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}$/;
 
 /** Who calls, and what the request brought along: the trace that it belongs to, its key, and the signal of its cancellation. */
-export function callOptions({ caller }: Asker, context?: ServerContext): CallOptions {
+export function callOptions({ caller, ended }: Asker, context?: ServerContext): CallOptions {
   const options = { caller };
   if (context === undefined) return options;
   const { _meta: meta = {}, signal } = context.mcpReq;
@@ -20,7 +20,7 @@ export function callOptions({ caller }: Asker, context?: ServerContext): CallOpt
   const key = meta[keyName];
   return {
     ...options,
-    signal,
+    signal: AbortSignal.any([signal, ended]),
     ...(trace === undefined ? {} : { trace }),
     ...(typeof key === 'string' ? { key } : {}),
   };

@@ -12,7 +12,8 @@ import { actorName } from '../../kernel/actor.ts';
 import type { Caller } from '../../kernel/caller.ts';
 import { AppError } from '../../kernel/error.ts';
 import { readBody } from '../body.ts';
-import type { FailurePlace, Limits } from '../door.ts';
+import type { FailurePlace, Lease, Limits } from '../door.ts';
+import { endedCredential } from '../leases.ts';
 import { problem } from '../problem.ts';
 import { goneSignal, sendWeb, webRequest } from './bridge.ts';
 import { buildServer } from './protocol.ts';
@@ -59,16 +60,19 @@ export class Endpoint {
   }
 
   /** Answers one HTTP request of an authenticated caller. */
-  async handle(request: IncomingMessage, response: ServerResponse, caller: Caller): Promise<void> {
+  async handle(request: IncomingMessage, response: ServerResponse, caller: Caller, lease: Lease): Promise<void> {
     const { bodyBytes, stalledMs } = this.#options.limits;
+    const ended = endOf(lease, response);
     let answer: Response;
     try {
       const body = request.method === 'POST' ? await readBody(request, response, bodyBytes) : undefined;
-      answer = await this.#answer(webRequest(request, goneSignal(response)), body, caller, response);
+      const asker = { caller, toolset: toolsetOf(request), ended, lease };
+      const web = webRequest(request, AbortSignal.any([goneSignal(response), ended]));
+      answer = await unlessEnded(this.#answer(web, body, asker, response), ended);
     } catch (error) {
       answer = this.#refused(error);
     }
-    await sendWeb(answer, response, stalledMs);
+    await sendWeb(answer, response, stalledMs, ended);
   }
 
   async close(): Promise<void> {
@@ -76,8 +80,8 @@ export class Endpoint {
     await Promise.all([this.#sessions.close(), this.#modern.close()]);
   }
 
-  async #answer(request: Request, body: unknown, caller: Caller, response: ServerResponse): Promise<Response> {
-    const asker: Asker = { caller, toolset: new URL(request.url).searchParams.get('toolset') };
+  async #answer(request: Request, body: unknown, asker: Asker, response: ServerResponse): Promise<Response> {
+    const { caller } = asker;
     // The token stays at the door: what handles the request sees only who calls.
     const auth: AuthInfo = { token: '', clientId: actorName(caller.actor), scopes: [...caller.scopes] };
     this.#askers.set(auth, asker);
@@ -112,10 +116,12 @@ export class Endpoint {
     const subscribe = async (from: Asker, uri: string): Promise<void> => {
       const streams = await surface.streams(from, uri);
       unsubscribe(uri);
-      watched.set(
-        uri,
-        this.#watch.add(streams, () => changed(uri)),
-      );
+      const release = from.lease(() => unsubscribe(uri));
+      const stop = this.#watch.add(streams, () => changed(uri));
+      watched.set(uri, () => {
+        release();
+        stop();
+      });
     };
     return buildServer({ surface, version, asker, onFailure, subscribe, unsubscribe });
   }
@@ -139,5 +145,34 @@ export class Endpoint {
     const code = status === 400 ? -32700 : -32000;
     const message = data.fix === undefined ? data.message : `${data.message} ${data.fix}`;
     return Response.json({ jsonrpc: '2.0', error: { code, message, data }, id: null }, { status, headers });
+  }
+}
+
+function toolsetOf({ url = '/' }: IncomingMessage): string | null {
+  return new URL(url, 'http://localhost').searchParams.get('toolset');
+}
+
+/** Aborted once the credential of a request has ended; until its response is over. */
+function endOf(lease: Lease, response: ServerResponse): AbortSignal {
+  const ended = new AbortController();
+  const release = lease(() => ended.abort(endedCredential()));
+  response.once('close', release);
+  if (response.destroyed) release();
+  return ended.signal;
+}
+
+/** An answer, or the refusal of who may not have it any more. */
+async function unlessEnded(answer: Promise<Response>, ended: AbortSignal): Promise<Response> {
+  const { promise, reject } = Promise.withResolvers<never>();
+  const refuse = (): void => {
+    reject(endedCredential());
+    // What comes all the same goes to nobody.
+    answer.then(({ body }) => body?.cancel()).catch(() => undefined);
+  };
+  ended.addEventListener('abort', refuse, { once: true });
+  try {
+    return await Promise.race([answer, promise]);
+  } finally {
+    ended.removeEventListener('abort', refuse);
   }
 }

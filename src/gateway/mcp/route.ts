@@ -1,6 +1,6 @@
 import type { Caller } from '../../kernel/caller.ts';
 import type { Clock } from '../../kernel/clock.ts';
-import { defaultLimits, type ExtraRoute, type FailurePlace, type Limits, type LiveFeed } from '../door.ts';
+import { defaultLimits, type ExtraRoute, type FailurePlace, type Lease, type Limits, type LiveFeed } from '../door.ts';
 import type { Operations } from './calls.ts';
 import type { Endpoint } from './endpoint.ts';
 import type { Surface } from './surface.ts';
@@ -27,9 +27,9 @@ export interface McpDoor {
 /** Makes the door. What serves it is loaded with the first request: a server that nobody asks over MCP is spared the SDK. */
 export function mcpDoor(options: McpOptions): McpDoor {
   let opened: Promise<Endpoint> | undefined;
-  const handle: ExtraRoute['handle'] = async (request, response, caller: Caller) => {
+  const handle: ExtraRoute['handle'] = async (request, response, caller: Caller, lease: Lease) => {
     const endpoint = await (opened ??= open(options));
-    await endpoint.handle(request, response, caller);
+    await endpoint.handle(request, response, caller, lease);
   };
   return {
     routes: (['GET', 'POST', 'DELETE'] as const).map((method) => ({ method, path: '/mcp', handle })),

@@ -82,7 +82,7 @@ export class Runs implements Tasks {
     const { clock, watch, operations } = this.#options;
     const { run, seconds } = parsed.data;
     const until = clock.now() + seconds * 1_000;
-    const { signal } = context.mcpReq;
+    const signal = AbortSignal.any([context.mcpReq.signal, asker.ended]);
     const read = (id: string): Promise<unknown> => operations.call('run.get', { run: id }, callOptions(asker, context));
     await this.#approvals.take(asker, context);
     let facts = runFacts.parse(await read(run));
@@ -99,6 +99,7 @@ export class Runs implements Tasks {
         if (facts.state !== 'running' || clock.now() >= until || signal.aborted) return resultOf(output);
         await this.#tell(facts, context);
         await change.promise;
+        asker.ended.throwIfAborted();
       } finally {
         stop();
         cancel();

@@ -1,5 +1,5 @@
 /** For tests: the door `/mcp` of a real gateway. */
-import { createGuard } from '../../auth/guard.ts';
+import { createGuard, type Credentials } from '../../auth/guard.ts';
 import { systemClock } from '../../kernel/clock.ts';
 import { TestServer } from '../gateway.fixture.ts';
 import type { Limits, LiveFeed } from '../door.ts';
@@ -13,13 +13,15 @@ interface Options {
   /** Everybody is let in whose Host and Origin are right: the conformance suite has no token. */
   readonly open?: boolean;
   readonly limits?: Partial<Limits>;
+  /** Beside the token of the machine's owner. */
+  readonly credentials?: Credentials;
 }
 
 /** A server with some notes as its operations, or with another surface. */
 export class McpTestServer extends TestServer {
   #mcp: McpDoor | undefined;
 
-  async serve({ surface, open = false, limits = {} }: Options = {}): Promise<void> {
+  async serve({ surface, open = false, limits = {}, credentials }: Options = {}): Promise<void> {
     const { token } = this;
     const live = (): LiveFeed => {
       if (this.feed === undefined) throw new Error('The server was not started.');
@@ -53,17 +55,18 @@ export class McpTestServer extends TestServer {
     await this.start({
       extraRoutes: mcp.routes,
       limits,
-      ...(open
-        ? {
-            guard: (port: number) => {
-              const guard = createGuard({ token, port });
-              return {
-                ...guard,
-                authenticate: (headers) => guard.authenticate({ ...headers, authorization: `Bearer ${token}` }),
-              };
-            },
-          }
-        : {}),
+      guard: (port: number) => {
+        const guard = createGuard({
+          token,
+          port,
+          ...(credentials === undefined ? {} : { credentials: [credentials] }),
+        });
+        if (!open) return guard;
+        return {
+          ...guard,
+          authenticate: (headers) => guard.authenticate({ ...headers, authorization: `Bearer ${token}` }),
+        };
+      },
     });
   }
 

@@ -16,12 +16,17 @@ import type {
   Tool,
 } from '@modelcontextprotocol/server';
 import type { Caller } from '../../kernel/caller.ts';
+import type { Lease } from '../door.ts';
 
 /** Who sent a request, and which list of tools it asked for. Found anew for every request, from its token and its address. */
 export interface Asker {
   readonly caller: Caller;
   /** `?toolset=`; null: the one that fits the caller. */
   readonly toolset: string | null;
+  /** Aborted when the credential has ended before the request was answered. */
+  readonly ended: AbortSignal;
+  /** For what stays after the request: a resource that is watched. */
+  readonly lease: Lease;
   /** Whether the client can put a question to its user; known while a tool is called. */
   readonly elicits?: boolean;
 }

@@ -59,7 +59,7 @@ export class Tools {
   }
 
   /** What a caller is shown, always in the same order. */
-  list({ caller, toolset }: Asker): Tool[] {
+  list({ caller, toolset }: Pick<Asker, 'caller' | 'toolset'>): Tool[] {
     const chosen = toolset ?? toolsetFor(caller);
     const key = `${chosen} ${caller.scopes.join(' ')}`;
     const known = this.#lists.get(key);

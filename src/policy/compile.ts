@@ -90,27 +90,32 @@ function kindsOf({ match }: PolicyRule): readonly ActionKind[] {
   return match.operation === undefined ? actionKinds : ['operation'];
 }
 
+/** Most of the names that rules know are never asked about, so a list is made when its name first is. */
 function indexOf(all: readonly CompiledRule[]): CompiledRules['about'] {
-  const kinds = new Map(
-    actionKinds.map((kind) => {
-      const rules = all
-        .filter(({ source }) => kindsOf(source).includes(kind))
-        .map((rule) => ({ rule, names: namesOf(rule.source) }));
-      const general = rules.filter(({ names }) => names === null).map(({ rule }) => rule);
-      const names = new Set(rules.flatMap((one) => one.names ?? []));
-      const named = new Map(
-        [...names].map((name) => [
-          name,
-          rules.filter((one) => one.names === null || one.names.includes(name)).map(({ rule }) => rule),
-        ]),
-      );
-      return [kind, { general, named }] as const;
-    }),
-  );
+  const kinds = new Map<ActionKind, (name: string | null) => readonly CompiledRule[]>();
   return (kind, name) => {
-    const bucket = kinds.get(kind);
-    if (bucket === undefined) return [];
-    return (name === null ? undefined : bucket.named.get(name)) ?? bucket.general;
+    let about = kinds.get(kind);
+    if (about === undefined) {
+      about = byName(all.filter(({ source }) => kindsOf(source).includes(kind)));
+      kinds.set(kind, about);
+    }
+    return about(name);
+  };
+}
+
+function byName(rules: readonly CompiledRule[]): (name: string | null) => readonly CompiledRule[] {
+  const named = rules.map((rule) => ({ rule, names: namesOf(rule.source) }));
+  const general = named.filter(({ names }) => names === null).map(({ rule }) => rule);
+  const known = new Set(named.flatMap(({ names }) => names ?? []));
+  const lists = new Map<string, readonly CompiledRule[]>();
+  return (name) => {
+    if (name === null || !known.has(name)) return general;
+    let list = lists.get(name);
+    if (list === undefined) {
+      list = named.filter(({ names }) => names === null || names.includes(name)).map(({ rule }) => rule);
+      lists.set(name, list);
+    }
+    return list;
   };
 }
 

@@ -436,14 +436,19 @@ export const agentOps = {
   }),
   checkSettings: operation({
     name: 'runtime.check',
-    summary: 'Tells what a runtime would refuse in an agent’s options and arguments.',
+    summary: 'Tells what a runtime would refuse in an agent’s options, arguments and variables.',
     effect: 'read',
     scope: 'agent:read',
-    input: z.strictObject({ runtime: z.string(), options: settings.options, args: z.array(z.string()) }),
+    input: z.strictObject({
+      runtime: z.string(),
+      options: settings.options,
+      args: z.array(z.string()),
+      env: z.array(z.string()).default([]),
+    }),
     output: z.strictObject({
       problems: z.array(
         z.strictObject({
-          path: z.array(z.union([z.string(), z.int()])).describe('Begins with options or args.'),
+          path: z.array(z.union([z.string(), z.int()])).describe('Begins with options, args or env.'),
           message: z.string(),
           onKey: z.boolean().describe('It is about the name of the field, not its value.'),
         }),

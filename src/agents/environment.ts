@@ -45,3 +45,9 @@ export function agentEnvironment(
     ...(workspace === null ? {} : { MAOS_WORKSPACE: workspace }),
   };
 }
+
+/** Whose values are the plan's or the agent's own choice, not the server's or MAOS's. */
+export function chosenVariables({ session, config }: Parameters<typeof agentEnvironment>[2]): string[] {
+  const { env, passEnv } = session.request;
+  return [...new Set([...Object.keys(config.env), ...Object.keys(env), ...Object.keys(passEnv)])];
+}

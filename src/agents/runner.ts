@@ -15,7 +15,7 @@ import type { Mask } from '../kernel/mask.ts';
 import { KeyedMutex } from '../kernel/mutex.ts';
 import { attempts, currentAttempt, Handled, nextAttempt } from './attempt.ts';
 import { agentEvents, agentOps, type Signal } from './contract.ts';
-import { agentEnvironment, missingVariables } from './environment.ts';
+import { agentEnvironment, chosenVariables, missingVariables } from './environment.ts';
 import { sessionName } from './model.ts';
 import { Monitor, stopGraceMs } from './monitor.ts';
 import { findProgram } from './program.ts';
@@ -36,8 +36,11 @@ export interface RunnerOptions {
   /** What hides the secrets that a session was given in what is reported of it. */
   readonly mask?: (assignment: Assignment) => Promise<Mask>;
   readonly credentials?: (assignment: Assignment) => Promise<Readonly<Record<string, string>>>;
-  /** What programs ask before each tool call. */
-  readonly gate?: Gate;
+  /** What a session's program asks before each tool call, given what the session can call MAOS with. */
+  readonly gate?: (
+    session: { agent: string; generation: number },
+    credentials: Readonly<Record<string, string>>,
+  ) => Gate;
   /** Told of what failed and is tried again, or was noticed and lived with. */
   readonly onFailure: (session: string, error: unknown) => void;
 }
@@ -209,7 +212,8 @@ export class Runner {
       resultSchema: resultSchema ?? null,
       env: { ...agentEnvironment(this.#options.environment, runtime.inherits ?? [], assignment), ...credentials },
       cwd,
-      ...(this.#options.gate === undefined ? {} : { gate: this.#options.gate }),
+      chosen: chosenVariables(assignment),
+      ...(this.#options.gate === undefined ? {} : { gate: this.#options.gate(session, credentials) }),
       options: { ...config.options, ...options },
     });
     return { ...launch, argv: [...launch.argv, ...config.args] };

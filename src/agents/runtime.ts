@@ -45,12 +45,13 @@ export type SessionEvent =
       readonly interrupted?: true;
     };
 
-/** Stands before the tool calls of an agent's program. */
+/** Stands before the tool calls of one session's program. */
 export interface Gate {
+  /** Started with an absolute path; what it finds in its environment does not matter to it. */
   readonly argv: readonly string[];
   /** How long it waits for an answer at most, in seconds. */
   readonly patience: number;
-  /** Where a runtime may write what its program reads. */
+  /** Where a runtime may write what this session's program reads. */
   readonly folder: string;
 }
 
@@ -70,6 +71,8 @@ export interface LaunchRequest {
   readonly resultSchema: unknown;
   /** Environment that the program will get: already complete; a runtime may add to it. */
   readonly env: Readonly<Record<string, string>>;
+  /** Those of its variables that the plan or the agent's definition sets. */
+  readonly chosen?: readonly string[];
   readonly cwd: string;
   /** For programs that ask before each tool call: the command that answers. Left out: nothing is asked. */
   readonly gate?: Gate;
@@ -135,9 +138,11 @@ export interface Settings {
   readonly options: Readonly<Record<string, unknown>>;
   /** Further arguments for its program. */
   readonly args: readonly string[];
+  /** The names of the variables that it sets. */
+  readonly env?: readonly string[];
 }
 
-/** One thing in the settings that would be refused: where (`['options', 'hooks']`, `['args', 0]`), what is wrong, and what to do. */
+/** One thing in the settings that would be refused: where (`['options', 'hooks']`, `['args', 0]`, `['env', 'PATH']`), what is wrong, and what to do. */
 export interface SettingProblem {
   readonly path: readonly (string | number)[];
   readonly message: string;

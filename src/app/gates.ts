@@ -1,9 +1,10 @@
 import { randomUUID } from 'node:crypto';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { agentEvents, agentOps } from '../agents/contract.ts';
 import { sessionsOf } from '../agents/roster.ts';
-import type { Gate as AgentGate } from '../agents/runtime.ts';
+import type { RunnerOptions } from '../agents/runner.ts';
 import type { TeamBoundary } from '../auth/boundary.ts';
 import type { RegistryOptions } from '../gateway/registry.ts';
 import { actorName, systemActor } from '../kernel/actor.ts';
@@ -12,6 +13,7 @@ import { systemClock } from '../kernel/clock.ts';
 import type { Call, Reactor, Reader } from '../kernel/handler.ts';
 import { AppError } from '../kernel/error.ts';
 import { canonicalJson, sha256 } from '../kernel/hash.ts';
+import { hookLine } from '../kernel/hook-line.ts';
 import type { Operation } from '../kernel/operation.ts';
 import { approvalEvents, approvalOps } from '../policy/approvals/contract.ts';
 import { type Asking, Gate, type Place } from '../policy/approvals/gate.ts';
@@ -142,7 +144,7 @@ function withoutSecrets({ secrets = [] }: Operation, input: unknown): string {
 }
 
 /** What happens when an entry is answered, and when nobody needs an answer any more. */
-export function gateReactors(gate: Gate, call: Call, reader: Reader): Reactor[] {
+export function gateReactors(gate: Gate, call: Call, reader: Reader, home: string): Reactor[] {
   const { approved, denied, expired } = approvalEvents;
   return [
     gate.reactor(),
@@ -159,7 +161,9 @@ export function gateReactors(gate: Gate, call: Call, reader: Reader): Reactor[] 
     {
       name: 'approval-agents',
       types: [agentEvents.ended.type],
-      react: async ({ stream }) => {
+      react: async ({ stream, data }) => {
+        const { generation } = agentEvents.ended.schema.parse(data);
+        rmSync(hookFolder(home, { agent: stream, generation }), { recursive: true, force: true });
         const open = reader.get(`SELECT 1 FROM approval WHERE agent = ? AND state = 'open' AND standing = 0`, stream);
         if (open !== undefined) await call(approvalOps.lapse, { agent: stream, reason: 'Its agent has ended.' });
       },
@@ -170,12 +174,29 @@ export function gateReactors(gate: Gate, call: Call, reader: Reader): Reactor[] 
 /** How long a hook of an agent waits for an answer: 23 days, the longest that Claude Code's own timer can. */
 const hookPatienceSeconds = 2_000_000;
 
-/** What agents' programs ask before each tool call. They do not get MAOS_HOME, so the command says where it is. */
-export function toolGate(home: string): AgentGate {
+/** Where sessions have what their hooks need. */
+function hookFolder(home: string, { agent, generation }: { agent: string; generation: number }): string {
+  return join(home, 'hooks', `${agent}.${generation}`);
+}
+
+/**
+ * What agents' programs ask before each tool call. Nothing of the session's environment reaches it, which a plan or a repository may
+ * have changed: where MAOS is and who asks stand in its arguments and in a file.
+ */
+export function toolGate(home: string): NonNullable<RunnerOptions['gate']> {
   const maos = fileURLToPath(new URL('../../bin/maos.js', import.meta.url));
-  return {
-    argv: ['env', `MAOS_HOME=${home}`, process.execPath, ...process.execArgv, maos, 'hook', 'pre-tool-use'],
-    patience: hookPatienceSeconds,
-    folder: join(home, 'hooks'),
+  const program = [process.execPath, ...process.execArgv, maos, 'hook', 'pre-tool-use'];
+  return (session, { MAOS_TOKEN: token = '' }) => {
+    const folder = hookFolder(home, session);
+    const identity = join(folder, 'identity.json');
+    mkdirSync(folder, { recursive: true, mode: 0o700 });
+    writeFileSync(identity, JSON.stringify({ agent: session.agent, token }), { mode: 0o600 });
+    const clean = ['/usr/bin/env', '-i', 'PATH=/usr/bin:/bin', `MAOS_HOME=${home}`];
+    const asks = [...program, '--as', identity, '--patience', String(hookPatienceSeconds)];
+    return {
+      argv: [...clean, '/bin/sh', '-c', hookLine('"$@"'), 'maos-hook', ...asks],
+      patience: hookPatienceSeconds,
+      folder,
+    };
   };
 }

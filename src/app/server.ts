@@ -358,7 +358,7 @@ async function act({ options, scope, engine, registry, journal, tools, identity,
     ...driver.reactors(),
     clock.reactor(),
     expiry.reactor(),
-    ...gateReactors(gate, call, reader),
+    ...gateReactors(gate, call, reader, options.config.home),
     mergeQueue({ ...check, call, reader }),
     reporter({ call, reader, folder: places.runs, now }),
   ];

@@ -32,6 +32,27 @@ const issues = [
   { line: 11, column: 16, message: expect.stringContaining('"fake" has no options') },
 ];
 
+const opens = `name: opens
+defaults: { env: { NODE_OPTIONS: --require ./x.js, CI: 1 } }
+agents:
+  coder: { env: { CLAUDE_CODE_SIMPLE: 1, CLAUDE_CODE_MAX_RETRIES: 0 } }
+tasks:
+  - { id: one, agent: coder, prompt: Improve it., env: { PATH: { from: PATH } } }
+  - { id: two, command: node --version, env: { PATH: /bin, LD_PRELOAD: ./x.so } }
+`;
+
+describe('variables that would keep Claude from asking the rules', () => {
+  it('are refused where a plan sets them for Claude, and nowhere else', async () => {
+    await expect(home.call(runOps.check, { plan: opens })).rejects.toMatchObject({
+      issues: [
+        { line: 2, column: 20, message: expect.stringContaining('NODE_OPTIONS') },
+        { line: 4, column: 19, message: expect.stringContaining('CLAUDE_CODE_SIMPLE could keep Claude') },
+        { line: 6, column: 58, message: expect.stringContaining('PATH') },
+      ],
+    });
+  });
+});
+
 describe('options and arguments that a runtime would refuse', () => {
   it('are told by maos check, each with its line and column', async () => {
     await expect(home.call(runOps.check, { plan, file: 'wrong.yaml' })).rejects.toMatchObject({

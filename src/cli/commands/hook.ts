@@ -1,3 +1,4 @@
+import { hookPass } from '../../kernel/hook-line.ts';
 import type { Args, Flag } from '../argv.ts';
 import { exits, type Command, type Shell } from '../command.ts';
 import { ask, type Ruling } from '../hook/gate.ts';
@@ -11,11 +12,39 @@ const flags: readonly Flag[] = [
     default: 500,
     describe: 'Seconds to wait for an answer; keep it below the time that the program gives its hooks.',
   },
+  {
+    key: 'as',
+    kind: 'text',
+    describe: 'A file with the agent and the token for which it asks; the environment then says nothing about that.',
+  },
 ];
 
-/** The server of this data folder, else the one that the environment names. A token in the environment says who calls. */
-async function target({ env, server }: Shell): Promise<Target | undefined> {
-  const { MAOS_URL: url = '', MAOS_TOKEN: token = '' } = env;
+/** For whom it asks. */
+interface Identity {
+  readonly url: string;
+  readonly token: string;
+  readonly agent: string;
+  readonly project: string;
+}
+
+function identityOf(shell: Shell, file: string | undefined): Identity {
+  const { env } = shell;
+  if (file === undefined)
+    return {
+      url: env['MAOS_URL'] ?? '',
+      token: env['MAOS_TOKEN'] ?? '',
+      agent: env['MAOS_AGENT'] ?? '',
+      project: env['CLAUDE_PROJECT_DIR'] ?? '',
+    };
+  const given: Fields = JSON.parse(shell.readFile(file));
+  const [token, agent] = [textIn(given, 'token'), textIn(given, 'agent')];
+  // Without its token it would ask as the person whose machine it is.
+  if (token === undefined || agent === undefined) throw new Error(`${file} names no agent with a token.`);
+  return { url: '', token, agent, project: '' };
+}
+
+/** The server of this data folder, else the one that is named. A token says who calls. */
+async function target({ server }: Shell, { url, token }: Identity): Promise<Target | undefined> {
   const running = await server.running();
   if (running === undefined) return url === '' || token === '' ? undefined : { url, token };
   const { trust } = running;
@@ -34,11 +63,10 @@ function textIn(given: Fields, ...names: readonly string[]): string | undefined 
 }
 
 /** What the server is asked, from what the program has written. */
-function questionOf({ env }: Shell, text: string): Fields {
+function questionOf({ agent, project }: Identity, text: string): Fields {
   const given: Fields = JSON.parse(text);
   const tool = textIn(given, 'tool_name');
   if (tool === undefined) throw new Error('What the program said names no tool.');
-  const { MAOS_AGENT: agent, CLAUDE_PROJECT_DIR: project } = env;
   const cwd = textIn(given, 'cwd');
   return {
     tool,
@@ -46,16 +74,17 @@ function questionOf({ env }: Shell, text: string): Fields {
     call: textIn(given, 'tool_use_id', 'turn_id') ?? JSON.stringify(given['tool_input'] ?? {}).slice(0, 200),
     session: textIn(given, 'session_id') ?? '',
     ...(cwd === undefined ? {} : { cwd }),
-    ...(project === undefined || project === '' ? {} : { workspace: project }),
-    ...(agent === undefined || agent === '' ? {} : { agent }),
+    ...(project === '' ? {} : { workspace: project }),
+    ...(agent === '' ? {} : { agent }),
   };
 }
 
 async function ruling(shell: Shell, args: Args): Promise<Ruling> {
   try {
-    const body = questionOf(shell, shell.readFile('-'));
+    const identity = identityOf(shell, args.text('as'));
+    const body = questionOf(identity, shell.readFile('-'));
     const patienceMs = (args.number('patience') ?? 0) * 1_000;
-    return await ask({ target: () => target(shell), clock: shell.clock, patienceMs, body });
+    return await ask({ target: () => target(shell, identity), clock: shell.clock, patienceMs, body });
   } catch (error) {
     return {
       effect: 'block',
@@ -65,9 +94,9 @@ async function ruling(shell: Shell, args: Args): Promise<Ruling> {
   }
 }
 
-/** What the rules merely do not forbid stays subject to the program's own permissions: then there is nothing to say. */
+/** What the rules merely do not forbid stays subject to the program's own permissions. */
 function outputOf({ effect, reason, asked }: Ruling): string {
-  if (effect === 'allow' && !asked) return '';
+  if (effect === 'allow' && !asked) return `${hookPass}\n`;
   const decision = {
     hookEventName: 'PreToolUse',
     permissionDecision: effect === 'allow' ? 'allow' : 'deny',

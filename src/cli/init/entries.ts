@@ -1,10 +1,11 @@
+import { hookLine } from '../../kernel/hook-line.ts';
 import { skill } from './skill.ts';
 
 /** How agent programs start MAOS's MCP server. */
 const server = { command: 'maos', args: ['mcp'] } as const;
 /** What agent programs run before each of their tool calls: it asks the rules, and waits for an approval. */
 // Only exit status 2 stops a tool call: a hook that is not there or breaks must not let it pass.
-const preToolUse = 'maos hook pre-tool-use || exit 2';
+const preToolUse = hookLine('maos hook pre-tool-use');
 /** In seconds: as long as a person may take to answer while the program waits. */
 const hookTimeout = 600;
 

@@ -61,8 +61,8 @@ describe('maos init', () => {
       mcpServers: { other: { command: 'x' }, maos: { command: 'maos', args: ['mcp'] } },
     });
     expect(statSync(join(repository, '.mcp.json')).mode & 0o777).toBe(0o600);
-    expect(JSON.parse(read('.claude/settings.json')).hooks.PreToolUse[0].hooks[0].command).toBe(
-      'maos hook pre-tool-use || exit 2',
+    expect(JSON.parse(read('.claude/settings.json')).hooks.PreToolUse[0].hooks[0].command).toContain(
+      '$(maos hook pre-tool-use) || exit 2;',
     );
     expect(read('.claude/skills/maos/SKILL.md')).toMatch(/^---\nname: maos\ndescription: .+\n---\n/);
     expect(read('.codex/config.toml')).toContain('model = "gpt"\n\n# MAOS');

@@ -3,6 +3,7 @@ import type { LaunchRequest, Probe, Runtime } from '../../agents/runtime.ts';
 import { invalid } from '../../kernel/error.ts';
 import { exec } from '../../kernel/exec.ts';
 import { parseJson } from '../lines.ts';
+import { gateSettings, refuseVariables } from './environment.ts';
 import { checkSettings, type ClaudeOptions, parseOptions } from './options.ts';
 import { writePlugin } from './plugin.ts';
 import { ClaudeReader } from './reader.ts';
@@ -25,7 +26,7 @@ function permissionFlags(request: LaunchRequest, options: ClaudeOptions): string
 function hookFlags({ gate }: LaunchRequest, { hooks }: ClaudeOptions): string[] {
   if (gate === undefined) return hooks ? [] : ['--settings', '{"disableAllHooks":true}'];
   const others = hooks ? [] : ['--managed-settings', '{"strictPluginOnlyCustomization":["hooks"]}'];
-  return ['--plugin-dir', writePlugin(gate), '--settings', '{"disableAllHooks":false}', ...others];
+  return ['--plugin-dir', writePlugin(gate), '--settings', JSON.stringify(gateSettings), ...others];
 }
 
 function sessionFlags(request: LaunchRequest): string[] {
@@ -103,6 +104,7 @@ export function claude(program = 'claude'): Runtime {
       if (prompt === null) {
         throw invalid('The runtime "claude" needs a prompt and got none.', { fix: 'Give the task `prompt:`.' });
       }
+      if (request.gate !== undefined) refuseVariables(request.chosen ?? []);
       const options = parseOptions(request.options ?? {});
       const stream = ['-p', '--input-format', 'stream-json', '--output-format', 'stream-json', '--verbose'];
       return {

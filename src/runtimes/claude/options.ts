@@ -2,6 +2,7 @@ import * as z from 'zod';
 import type { SettingProblem, Settings } from '../../agents/runtime.ts';
 import { invalid } from '../../kernel/error.ts';
 import { nearest } from '../../kernel/nearest.ts';
+import { isRefused, refusalOf } from './environment.ts';
 
 /**
  * What a plan may say about Claude's permissions. Nobody sits in front of a headless agent, so what is not allowed here is
@@ -65,15 +66,21 @@ const taken: Readonly<Record<string, string>> = {
   '--mcp-config': 'Write options: {mcpConfig: […]} instead',
   '--settings': 'MAOS asks the rules before each tool call, which settings could undo',
   '--managed-settings': 'MAOS asks the rules before each tool call, which settings could undo',
+  '--plugin-dir': 'MAOS asks the rules before each tool call, by a plugin',
+  '--safe-mode': 'MAOS asks the rules before each tool call, by a hook',
+  '--restricted': 'MAOS asks the rules before each tool call, by a hook',
   '--bare': 'MAOS asks the rules before each tool call, by a hook',
   '--append-system-prompt': 'Write options: {appendSystemPrompt: …} instead',
 };
 
-/** Finds options that Claude does not have or that hold the wrong thing, and arguments that would undo MAOS's own. */
-export function checkSettings({ options, args }: Settings): SettingProblem[] {
+/** Finds options that Claude does not have or that hold the wrong thing, and arguments and variables that would undo MAOS's own. */
+export function checkSettings({ options, args, env = [] }: Settings): SettingProblem[] {
   const parsed = claudeOptions.safeParse(options);
   const issues = parsed.success ? [] : parsed.error.issues;
-  return [...issues.flatMap(optionProblems), ...args.flatMap(argumentProblem)];
+  const variables = env
+    .filter(isRefused)
+    .map((name) => ({ path: ['env', name], message: refusalOf(name), onKey: true }) as const);
+  return [...issues.flatMap(optionProblems), ...args.flatMap(argumentProblem), ...variables];
 }
 
 function optionProblems(issue: z.core.$ZodIssue): SettingProblem[] {

@@ -1,31 +1,20 @@
-import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { Gate } from '../../agents/runtime.ts';
 
 /** How much longer Claude waits for the gate than the gate for its answer: a hook that runs out of time stops nothing. */
 const marginSeconds = 60;
 
-function quoted(word: string): string {
-  return `'${word.replaceAll("'", `'\\''`)}'`;
-}
-
-/** A hook that cannot be started, or is killed, must stop the call as well: of all exit codes only 2 does. */
+/** With `args`, Claude starts the program itself: no shell, and so nothing that a shell reads first or is put before its commands. */
 function hooks({ argv, patience }: Gate) {
-  const command = `${[...argv, '--patience', String(patience)].map(quoted).join(' ')} || exit 2`;
-  return { PreToolUse: [{ matcher: '*', hooks: [{ type: 'command', command, timeout: patience + marginSeconds }] }] };
+  const [command, ...args] = argv;
+  const hook = { type: 'command', command, args, timeout: patience + marginSeconds };
+  return { PreToolUse: [{ matcher: '*', hooks: [hook] }] };
 }
 
 function put(path: string, value: unknown): void {
-  const text = `${JSON.stringify(value, undefined, 2)}\n`;
-  try {
-    if (readFileSync(path, 'utf8') === text) return;
-  } catch (error) {
-    if (!(error instanceof Error && 'code' in error && error.code === 'ENOENT')) throw error;
-  }
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
-  // Whole or not at all: another Claude may be reading it.
-  writeFileSync(`${path}.${process.pid}`, text, { mode: 0o600 });
-  renameSync(`${path}.${process.pid}`, path);
+  writeFileSync(path, `${JSON.stringify(value, undefined, 2)}\n`, { mode: 0o600 });
 }
 
 /**

@@ -18,6 +18,9 @@ import { watchEvents, watchOps } from '../watch/contract.ts';
 import { readConfig } from './config.ts';
 import { type Server, startServer } from './server.ts';
 
+const hour = 3_600_000;
+const rates = { agent: { quota: 5, windowMs: hour }, stranger: { quota: 8, windowMs: hour } };
+
 let root: string;
 let server: Server;
 let url: string;
@@ -27,7 +30,7 @@ let call: Call;
 beforeAll(async () => {
   root = realpathSync(mkdtempSync(join(tmpdir(), 'maos-hostile-')));
   const environment = { PATH: process.env['PATH'], HOME: root, MAOS_HOME: join(root, 'home') };
-  const config = { ...readConfig(environment), rates: { agent: { quota: 5, windowMs: 3_600_000 } } };
+  const config = { ...readConfig(environment), rates };
   server = await startServer({ config, version: '0', acts: false, listens: true, environment });
   if (server.url === null) throw new Error('The server has no doors.');
   url = server.url;
@@ -274,6 +277,47 @@ describe('who calls too often', () => {
     const answer = await fetch(`${url}/api/v1/tasks`, { headers: { authorization: `Bearer ${server.token}` } });
     expect(answer.headers.get('ratelimit-policy')).toMatch(/^"user";q=\d+;w=60$/);
     expect(answer.headers.get('ratelimit')).toMatch(/^"user";r=\d+;t=\d+$/);
+  });
+
+  it('is told over MCP too', async () => {
+    const answer = await fetch(`${url}/mcp`, {
+      method: 'POST',
+      headers: {
+        authorization: `Bearer ${server.token}`,
+        'content-type': 'application/json',
+        accept: 'application/json, text/event-stream',
+      },
+      body: JSON.stringify({
+        jsonrpc: '2.0',
+        id: 1,
+        method: 'initialize',
+        params: { protocolVersion: '2025-11-25', capabilities: {}, clientInfo: { name: 't', version: '1' } },
+      }),
+    });
+    expect(answer.status).toBe(200);
+    await answer.body?.cancel();
+    expect(answer.headers.get('ratelimit-policy')).toMatch(/^"user";q=\d+;w=60$/);
+    expect(answer.headers.get('ratelimit')).toMatch(/^"user";r=\d+;t=\d+$/);
+  });
+});
+
+describe('who has shown nothing', () => {
+  const ask = (sent: string): Promise<Response> =>
+    fetch(`${url}/api/v1/logins`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: sent });
+
+  it('may send a few kilobytes, so often, and is counted before anything is read', async () => {
+    const large = await ask(JSON.stringify({ name: 'ada', password: 'x'.repeat(9_000) }));
+    expect(large.status).toBe(413);
+    const statuses: number[] = [];
+    for (let times = 0; times < 8; times += 1) statuses.push((await ask('{"name":')).status);
+    expect(statuses).toEqual([400, 400, 400, 400, 400, 400, 400, 429]);
+    const refused = await ask('{');
+    expect(Object.fromEntries(refused.headers)).toMatchObject({
+      'retry-after': '450',
+      'ratelimit-policy': '"stranger";q=8;w=3600',
+      ratelimit: expect.stringMatching(/^"stranger";r=0;t=3600$/),
+    });
+    await nothingHappened(await refused.text());
   });
 });
 

@@ -1,7 +1,7 @@
 /** What looks over every call: limits, counts, and the record of what was refused. */
 import type { DoorGuard, ExtraRoute } from '../gateway/door.ts';
 import { drained } from '../gateway/drained.ts';
-import { RateLimits, type RatePolicies } from '../gateway/limits.ts';
+import { isStranger, RateLimits, type RatePolicies } from '../gateway/limits.ts';
 import { type Gauge, Metrics, metricsRoute } from '../gateway/metrics.ts';
 import type { ObservedCall } from '../gateway/registry.ts';
 import { actorName } from '../kernel/actor.ts';
@@ -41,8 +41,20 @@ export class Oversight {
     this.routes = [metricsRoute(this.#metrics), exportRoute(reader, sees)];
   }
 
-  /** The registry's hook of that name. */
-  readonly limit = (caller: Caller): void => this.rates.take(caller);
+  /** The registry's hook of that name. Who has shown no credential was counted at the door, before anything was read. */
+  readonly limit = (caller: Caller): void => {
+    if (!isStranger(caller)) this.rates.take(caller);
+  };
+
+  /** The gateway's hook of that name. */
+  readonly knock = (stranger: Caller): void => {
+    try {
+      this.rates.take(stranger);
+    } catch (error) {
+      if (error instanceof AppError) this.#metrics.refused(error.code);
+      throw error;
+    }
+  };
 
   /** The registry's hook of that name. */
   readonly observe = (call: ObservedCall): void => {

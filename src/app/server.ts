@@ -15,7 +15,7 @@ import { mcpDoor } from '../gateway/mcp/route.ts';
 import type { Gauge } from '../gateway/metrics.ts';
 import type { Gateway } from '../gateway/server.ts';
 import { Registry } from '../gateway/registry.ts';
-import { systemCaller } from '../kernel/caller.ts';
+import { type Caller, systemCaller } from '../kernel/caller.ts';
 import { systemClock } from '../kernel/clock.ts';
 import { errorFrom } from '../kernel/error.ts';
 import { exec } from '../kernel/exec.ts';
@@ -417,13 +417,14 @@ async function openDoors(parts: Parts, token: string): Promise<Doors> {
     feed: engine.feed,
     clock: systemClock,
     version: options.version,
+    rates: (caller: Caller) => oversight.rates.headers(caller),
     onFailure: (error: unknown, place: FailurePlace) => journal.failure(place.operation, error),
   };
   const mcp = mcpDoor(doors);
   const gateway = await startGateway({
     ...doors,
     extraRoutes: [...mcp.routes, ...oversight.routes],
-    rates: (caller) => oversight.rates.headers(caller),
+    knock: oversight.knock,
     guard: (port) =>
       oversight.watched(
         createGuard({ token, port, credentials: [identity.authenticator], secure: tls !== null, names: namesOf(host) }),

@@ -12,7 +12,9 @@ import { type Keys, open, seal } from '../kernel/seal.ts';
 import { Attempts } from './attempts.ts';
 import { narrowScopes, narrowTeams } from './narrow.ts';
 import { authOps } from './contract.ts';
-import { hashPassword, passwordFits } from './password.ts';
+import { Familiar } from './familiar.ts';
+import type { Source } from './lanes.ts';
+import { hashPassword, passwordFits, refuseCrowd } from './password.ts';
 import { personScopes } from './roles.ts';
 import { newRecoveryCodes, newToken, recoveryHash } from './secret.ts';
 import { wrong } from './service.ts';
@@ -35,10 +37,16 @@ export interface Lifetimes {
 }
 export const defaultLifetimes: Lifetimes = { absoluteMs: 30 * 24 * 3_600_000, idleMs: 12 * 3_600_000 };
 
-/** A name is tried slowly soon; an address, behind which many people may be, later. */
+/**
+ * A name is tried slowly soon; an address, behind which many people may be, later.
+ *
+ * Wrong attempts at a name from everywhere count together, so that many addresses guess no faster than one. That alone would let
+ * strangers keep a user out for as long as they go on; so from an address where the user has logged in before, only the attempts from
+ * there count. Elsewhere the user waits with the others, at most five minutes for a turn.
+ */
 const limits = {
-  name: { free: 5, firstMs: 1_000, longestMs: 5 * 60_000 },
-  address: { free: 50, firstMs: 1_000, longestMs: 60_000 },
+  name: { free: 5, firstMs: 1_000, longestMs: 5 * 60_000, forgetMs: 10 * 60_000 },
+  address: { free: 50, firstMs: 1_000, longestMs: 60_000, forgetMs: 60_000 },
 } as const;
 
 /** Which of the two a code was, as the log may know it. */
@@ -56,6 +64,7 @@ class Doorkeeper {
   readonly #options: AuthActionOptions;
   readonly #names: Attempts;
   readonly #addresses: Attempts;
+  readonly #familiar = new Familiar();
 
   constructor(options: AuthActionOptions) {
     this.#options = options;
@@ -67,7 +76,7 @@ class Doorkeeper {
     return [
       action(authOps.createUser, async (ctx, { password, ...rest }) => {
         refuseGuessable(password, rest.name);
-        return ctx.call(authOps.recordUser, { ...rest, password: await hashPassword(password) });
+        return ctx.call(authOps.recordUser, { ...rest, password: await hashPassword(password, sourceOf(ctx.caller)) });
       }),
       action(authOps.resetPassword, async (ctx, { user, password, removeFactor }) => {
         const { id, name } = findUser(ctx.db, user);
@@ -75,7 +84,7 @@ class Doorkeeper {
         return ctx.call(authOps.recordPassword, {
           user: id,
           was: null,
-          password: await hashPassword(password),
+          password: await hashPassword(password, sourceOf(ctx.caller)),
           removeFactor,
         });
       }),
@@ -87,7 +96,7 @@ class Doorkeeper {
         const changed = {
           user: row.id,
           was: row.password,
-          password: await hashPassword(password),
+          password: await hashPassword(password, sourceOf(ctx.caller)),
           removeFactor: false,
         };
         await ctx.call(authOps.recordPassword, changed);
@@ -148,8 +157,10 @@ class Doorkeeper {
     code?: string,
     name = row?.name ?? '',
   ): Promise<Factor> {
+    const source = sourceOf(ctx.caller);
+    refuseCrowd(source);
     return this.#guarded(ctx, { name }, async () => {
-      if (!(await passwordFits(password, row?.password)) || row === undefined) throw wrong();
+      if (!(await passwordFits(password, row?.password, source)) || row === undefined) throw wrong();
       if (!hasFactor(row)) return { step: null, recovery: null };
       // Said only to who knows the password.
       if (code === undefined) throw secondFactor();
@@ -163,12 +174,15 @@ class Doorkeeper {
     { name }: { name: string },
     attempt: () => Promise<Result>,
   ): Promise<Result> {
-    const address = ctx.caller.credential ?? actorName(ctx.actor);
+    const { key: address, known } = sourceOf(ctx.caller);
+    const tried = known || this.#familiar.knows(name, address) ? `${name} ${address}` : name;
     this.#addresses.begin(address);
-    this.#names.begin(name);
+    this.#names.begin(tried);
     const result = await attempt();
-    this.#names.succeeded(name);
-    this.#addresses.succeeded(address);
+    this.#names.succeeded(tried);
+    // Whoever has one account would otherwise guess at all others for as long as they like.
+    this.#addresses.forgive(address);
+    if (!known) this.#familiar.remember(name, address);
     return result;
   }
 
@@ -267,6 +281,11 @@ function refuseGuessable(password: string, name: string): void {
     fix: 'Leave out the user’s name, and use more than a few different characters.',
     issues: [{ path: 'password', message: 'Is easy to guess.' }],
   });
+}
+
+/** By what a caller is told from others: its credential, or where it comes from. */
+function sourceOf({ credential, actor }: Caller): Source {
+  return { key: credential ?? actorName(actor), known: credential?.startsWith('from ') !== true };
 }
 
 function factorPlace({ id }: UserRow): string {

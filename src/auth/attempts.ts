@@ -3,6 +3,8 @@ import { AppError } from '../kernel/error.ts';
 
 interface Failures {
   readonly count: number;
+  /** Since when one of them is being forgotten. */
+  readonly at: number;
   /** No further attempt before this time. */
   readonly until: number;
 }
@@ -12,10 +14,12 @@ export interface AttemptLimits {
   readonly free: number;
   readonly firstMs: number;
   readonly longestMs: number;
+  /** One failure is forgotten each time so long has passed. */
+  readonly forgetMs: number;
 }
 
-/** Longer ago than this, and failures are forgotten. */
-const memoryMs = 60 * 60_000;
+/** So many beyond those that are free are counted: what has gone on for days is not held against anybody for days. */
+const mostBeyond = 12;
 /** More than this, and the oldest are forgotten: names and addresses are the caller's to choose. */
 const most = 10_000;
 
@@ -38,19 +42,21 @@ export class Attempts {
   begin(key: string): void {
     const now = this.#clock.now();
     const known = this.#failures.get(key);
-    const old = known === undefined || now - known.until > memoryMs ? { count: 0, until: 0 } : known;
-    if (now < old.until) {
-      const seconds = Math.ceil((old.until - now) / 1_000);
+    if (known !== undefined && now < known.until) {
+      const seconds = Math.ceil((known.until - now) / 1_000);
       throw new AppError('exhausted', 'Too many attempts have failed.', {
         fix: `Try again in ${seconds} s.`,
-        details: { retryAfterMs: old.until - now },
+        details: { retryAfterMs: known.until - now },
       });
     }
-    const count = old.count + 1;
-    const { free, firstMs, longestMs } = this.#limits;
-    const delay = count < free ? 0 : Math.min(longestMs, firstMs * 2 ** Math.min(40, count - free));
+    const { free, firstMs, longestMs, forgetMs } = this.#limits;
+    const forgotten = known === undefined ? 0 : Math.floor((now - known.at) / forgetMs);
+    const left = Math.max(0, (known?.count ?? 0) - forgotten);
+    const delay = left + 1 < free ? 0 : Math.min(longestMs, firstMs * 2 ** (left + 1 - free));
+    const at = known === undefined || left === 0 ? now : known.at + forgotten * forgetMs;
+    const count = Math.min(left + 1, free + mostBeyond);
     this.#failures.delete(key);
-    this.#failures.set(key, { count, until: now + delay });
+    this.#failures.set(key, { count, at, until: now + delay });
     const [oldest] = this.#failures.keys();
     if (this.#failures.size > most && oldest !== undefined) this.#failures.delete(oldest);
   }
@@ -58,5 +64,13 @@ export class Attempts {
   /** The attempt was right: everything is forgotten. */
   succeeded(key: string): void {
     this.#failures.delete(key);
+  }
+
+  /** The attempt was right, and says nothing about the others of this key: it alone is forgotten. */
+  forgive(key: string): void {
+    const known = this.#failures.get(key);
+    if (known === undefined) return;
+    if (known.count <= 1) this.#failures.delete(key);
+    else this.#failures.set(key, { ...known, count: known.count - 1, until: 0 });
   }
 }

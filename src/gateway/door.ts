@@ -41,6 +41,8 @@ export interface ExtraRoute {
 /** Bounds on what one caller can make the server hold. */
 export interface Limits {
   readonly bodyBytes: number;
+  /** Of operations that ask for no credential. */
+  readonly openBodyBytes: number;
   readonly headerBytes: number;
   readonly headerCount: number;
   /** A request must be here completely after this time. */
@@ -58,6 +60,7 @@ export interface Limits {
 
 export const defaultLimits: Limits = {
   bodyBytes: 1024 * 1024,
+  openBodyBytes: 8 * 1024,
   headerBytes: 16 * 1024,
   headerCount: 100,
   requestMs: 30_000,
@@ -81,6 +84,8 @@ export interface Door {
   rates(caller: Caller): Readonly<Record<string, string>>;
   /** For what stays open: tells when the caller's credential has ended. */
   lease(caller: Caller): Lease;
+  /** Counts a request without a credential, or refuses it. */
+  knock(stranger: Caller): void;
   readonly clock: Clock;
   readonly version: string;
   readonly limits: Limits;

@@ -113,6 +113,7 @@ export const failNote = operation({
 });
 export const waitNote = operation({
   ...base,
+  effect: 'read',
   name: 'note.wait',
   summary: 'Wait until the caller has gone.',
   input: z.strictObject({}),

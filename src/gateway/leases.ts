@@ -8,6 +8,7 @@
 import type { Caller } from '../kernel/caller.ts';
 import type { Cancel } from '../kernel/clock.ts';
 import { AppError } from '../kernel/error.ts';
+import { isStranger } from './limits.ts';
 import type { Door, Lease } from './door.ts';
 
 /** What is told to who is cut off. */
@@ -46,8 +47,8 @@ export class Leases {
   }
 
   #hold(caller: Caller, ended: () => void): Cancel {
-    // The token of the machine's owner is good as long as the server stands.
-    if (caller.credential === null) return () => undefined;
+    // The token of the machine's owner is good as long as the server stands, and a stranger has shown nothing that could end.
+    if (caller.credential === null || isStranger(caller)) return () => undefined;
     const held = { caller, ended };
     this.#held.add(held);
     this.#begin();

@@ -110,6 +110,11 @@ export class RateLimits {
   }
 }
 
+/** Whether a caller has shown no credential. */
+export function isStranger(caller: Caller): boolean {
+  return nameOf(caller) === 'stranger';
+}
+
 function nameOf({ actor, scopes }: Caller): keyof RatePolicies {
   if (actor.kind === 'agent') return 'agent';
   return actor.id === 'anonymous' && scopes.length === 0 ? 'stranger' : 'user';

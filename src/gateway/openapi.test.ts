@@ -223,12 +223,13 @@ describe('any request made after the document', () => {
         const told = z.object({ code: z.string(), message: z.string(), fix: z.string() });
         expect(answer.status < 400 || told.safeParse(answer.body.error).success).toBe(true);
       }),
-      { numRuns: 4_000 },
+      // Fifty thousand against the whole server: fuzz.slow.test.ts.
+      { numRuns: 1_000 },
     );
     expect(server.failures).toEqual([]);
     // The fuzz is worth something only if it gets past the door.
-    expect(statuses.get(200)).toBeGreaterThan(100);
-    expect(statuses.get(400)).toBeGreaterThan(100);
-    expect(statuses.get(404)).toBeGreaterThan(20);
+    expect(statuses.get(200)).toBeGreaterThan(25);
+    expect(statuses.get(400)).toBeGreaterThan(25);
+    expect(statuses.get(404)).toBeGreaterThan(5);
   }, 60_000);
 });

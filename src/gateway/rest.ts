@@ -30,10 +30,13 @@ export async function answerOperation(
   const { route, params } = router.find(request.method ?? '', path);
   const trace = traceOf(request);
   const key = keyOf(request);
-  const body = await readBody(request, response, door.limits.bodyBytes);
+  const { bodyBytes, openBodyBytes } = door.limits;
+  const body = await readBody(request, response, route.operation.open === true ? openBodyBytes : bodyBytes);
   const input = mergeInput(route, params, query, body);
   const options = new RestCall(response, caller, door.lease(caller), trace, key);
-  const output = await options.outlived(door.registry.call(route.operation.name, input, options));
+  const output = await door.registry.call(route.operation.name, input, options);
+  // What was done is told to whoever did it, also when it has ended their login; what is read is not.
+  if (options.ended && route.operation.effect === 'read') throw endedCredential();
   const rates = door.rates(caller);
   sendJson(door, response, 200, output ?? null, trace === undefined ? rates : { ...rates, 'x-trace-id': trace });
 }
@@ -48,7 +51,8 @@ class RestCall implements CallOptions {
   readonly key?: string;
   readonly #response: ServerResponse;
   readonly #lease: Lease;
-  #ended = false;
+  /** Whether the credential has ended since, of a call that asked for its signal. */
+  ended = false;
 
   constructor(
     response: ServerResponse,
@@ -64,23 +68,13 @@ class RestCall implements CallOptions {
     if (key !== undefined) this.key = key;
   }
 
-  /** What the call gives, but for who may not have it any more. */
-  async outlived(output: Promise<unknown>): Promise<unknown> {
-    try {
-      return await output;
-    } finally {
-      // oxlint-disable-next-line no-unsafe-finally
-      if (this.#ended) throw endedCredential();
-    }
-  }
-
   /** Aborted when the response is over, and so when its client has gone; and when the credential has ended. */
   get signal(): AbortSignal {
     const gone = new AbortController();
     if (this.#response.destroyed) gone.abort();
     else {
       const release = this.#lease(() => {
-        this.#ended = true;
+        this.ended = true;
         gone.abort();
       });
       this.#response.once('close', () => {

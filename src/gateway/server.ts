@@ -16,6 +16,7 @@ import {
   type Limits,
   type LiveFeed,
 } from './door.ts';
+import { networkOf } from './address.ts';
 import { fieldsOfSchema } from './fields.ts';
 import { eventsQuery, startOf } from './filter.ts';
 import { parseQuery } from './input.ts';
@@ -53,6 +54,8 @@ export interface GatewayOptions {
   readonly extraRoutes?: readonly ExtraRoute[];
   /** What a caller has left of its calls, as headers of each answer. */
   readonly rates?: (caller: Caller) => Readonly<Record<string, string>>;
+  /** Throws `exhausted` when somebody without a credential asks too often; called before anything of the request is read. */
+  readonly knock?: (stranger: Caller) => void;
   /** Told of every defect that a caller was shown as `internal`. */
   readonly onFailure?: (error: unknown, place: FailurePlace) => void;
   readonly limits?: Partial<Limits>;
@@ -81,11 +84,24 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   server.maxHeadersCount = limits.headerCount + 1;
   const port = await listen(server, options.host, options.port);
   const { registry, feed, clock, version, extraRoutes = [], onFailure = () => undefined } = options;
-  const { sees = () => true, rates = () => ({}) } = options;
+  const { sees = () => true, rates = () => ({}), knock = () => undefined } = options;
   const guard = options.guard(port);
   const leases = new Leases({ feed, guard, clock, limits, onFailure });
   const lease = (caller: Caller): Lease => leases.of(caller);
-  const door: Door = { registry, feed, clock, version, extraRoutes, onFailure, limits, guard, sees, rates, lease };
+  const door: Door = {
+    registry,
+    feed,
+    clock,
+    version,
+    extraRoutes,
+    onFailure,
+    limits,
+    guard,
+    sees,
+    rates,
+    knock,
+    lease,
+  };
   const followers = new Followers(limits.followers);
   const upgrader = new Upgrader(door, followers);
   const front = new Front(door, followers);
@@ -191,7 +207,9 @@ class Front {
     if (request.headers.authorization !== undefined || !this.#open.has(address))
       return guard.authenticate(request.headers);
     guard.admit(request.headers);
-    return stranger(request.socket.remoteAddress ?? 'nowhere');
+    const caller = stranger(networkOf(request.socket.remoteAddress));
+    this.#door.knock(caller);
+    return caller;
   }
 
   #events(request: IncomingMessage, response: ServerResponse, query: string, caller: Caller): Promise<void> {
@@ -215,7 +233,10 @@ function resumed(request: IncomingMessage): { readonly after?: unknown } {
 function allowOrigin({ headers }: IncomingMessage, response: ServerResponse): void {
   if (headers.origin === undefined) return;
   response.setHeader('access-control-allow-origin', headers.origin);
-  response.setHeader('access-control-expose-headers', 'x-maos-position, x-trace-id');
+  response.setHeader(
+    'access-control-expose-headers',
+    'x-maos-position, x-trace-id, ratelimit, ratelimit-policy, retry-after',
+  );
   response.setHeader('vary', 'origin');
 }
 

@@ -26,6 +26,7 @@ export interface EndpointOptions {
   readonly watch: Watch;
   readonly version: string;
   readonly limits: Pick<Limits, 'bodyBytes' | 'stalledMs' | 'heartbeatMs' | 'followers' | 'sockets'>;
+  readonly rates: (caller: Caller) => Readonly<Record<string, string>>;
   readonly onFailure: (error: unknown, place: FailurePlace) => void;
 }
 
@@ -72,6 +73,7 @@ export class Endpoint {
     } catch (error) {
       answer = this.#refused(error);
     }
+    for (const [name, value] of Object.entries(this.#options.rates(caller))) response.setHeader(name, value);
     await sendWeb(answer, response, stalledMs, ended);
   }
 

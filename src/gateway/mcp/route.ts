@@ -12,6 +12,8 @@ export interface McpOptions {
   readonly clock: Clock;
   readonly version: string;
   readonly limits?: Partial<Limits>;
+  /** What a caller has left of its calls, as headers. */
+  readonly rates?: (caller: Caller) => Readonly<Record<string, string>>;
   readonly onFailure: (error: unknown, place: FailurePlace) => void;
   /** What is shown in place of MAOS's own operations: the fixtures of the conformance suite. */
   readonly surface?: Surface;
@@ -37,12 +39,28 @@ export function mcpDoor(options: McpOptions): McpDoor {
   };
 }
 
-async function open({ registry, feed, clock, version, limits, onFailure, surface }: McpOptions): Promise<Endpoint> {
+async function open({
+  registry,
+  feed,
+  clock,
+  version,
+  limits,
+  onFailure,
+  surface,
+  rates,
+}: McpOptions): Promise<Endpoint> {
   const { Endpoint: Server } = await import('./endpoint.ts');
   const failed = (error: unknown, operation: string): void =>
     onFailure(error, { operation: `mcp ${operation}`, trace: undefined });
   const watch = new Watch({ feed, clock, onFailure: (error) => failed(error, 'watch') });
   const shown =
     surface ?? (await import('./maos.ts')).maosSurface({ operations: registry, watch, clock, onFailure: failed });
-  return new Server({ surface: shown, watch, version, limits: { ...defaultLimits, ...limits }, onFailure });
+  return new Server({
+    surface: shown,
+    watch,
+    version,
+    limits: { ...defaultLimits, ...limits },
+    rates: rates ?? (() => ({})),
+    onFailure,
+  });
 }

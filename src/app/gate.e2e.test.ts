@@ -1,5 +1,4 @@
-import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { homedir } from 'node:os';
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type Approval, approvalOps } from '../policy/approvals/contract.ts';
@@ -11,8 +10,15 @@ describe.skipIf(program === null)('Claude Code before the gate', { timeout: 120_
   let victim: string;
   beforeEach(async () => {
     site = await ClaudeSite.open();
-    // The rules let temporary folders be, so this one is beside them.
-    victim = mkdtempSync(join(homedir(), '.maos-gate-'));
+    // The shipped rule lets temporary folders be; here everything is in one.
+    const match = '{ kind: [bash, file], path: { outside: workspace, access: delete } }';
+    mkdirSync(site.home, { recursive: true, mode: 0o700 });
+    writeFileSync(
+      join(site.home, 'policy.yaml'),
+      `rules:\n  - { id: file.delete-outside, match: ${match}, decision: ask, risk: high, reason: It deletes outside }\n`,
+    );
+    victim = join(site.root, 'victim');
+    mkdirSync(victim);
     writeFileSync(join(victim, 'letters.txt'), 'dear\n');
     // A repository must not be able to open the gate.
     mkdirSync(join(site.repository, '.claude'));
@@ -38,10 +44,7 @@ describe.skipIf(program === null)('Claude Code before the gate', { timeout: 120_
     site.git('add', '--all');
     site.git('commit', '--quiet', '--message=Settings');
   });
-  afterEach(async () => {
-    await site.destroy();
-    rmSync(victim, { recursive: true, force: true });
-  });
+  afterEach(() => site.destroy());
 
   const plan = 'name: tidy\ntasks:\n  - { id: tidy, prompt: Tidy up }\n';
   const steps = () => [shell(`rm -rf ${victim}`), write('done.txt', 'done\n'), say('Done.')];

@@ -21,6 +21,8 @@ import { findEntry } from '../policy/approvals/views.ts';
 import type { PolicyBook } from '../policy/book.ts';
 import type { Action, Decision } from '../policy/contract.ts';
 import { strictest } from '../policy/decide.ts';
+import type { Vault } from '../secrets/vault.ts';
+import { listSecrets } from '../secrets/views.ts';
 import { taskOps } from '../tasks/contract.ts';
 import type { CommandGate } from '../workflows/permit.ts';
 
@@ -50,8 +52,14 @@ function askingOf(rule: { quorum?: number | undefined; answerWithin?: string | u
 }
 
 /** The gate of this server. */
-export function makeGate(reader: Reader, boundary: TeamBoundary, judge: Judge): Gate {
-  return new Gate({ ...judge, placeOf: (agent) => placeOf(reader, boundary, agent), clock: systemClock });
+export function makeGate(reader: Reader, boundary: TeamBoundary, judge: Judge, vault: Vault): Gate {
+  return new Gate({
+    ...judge,
+    placeOf: (agent) => placeOf(reader, boundary, agent),
+    // Of all secrets: who asks may have got one that was not meant for it.
+    mask: () => vault.mask(listSecrets(reader).map(({ name }) => name)),
+    clock: systemClock,
+  });
 }
 
 function placeOf(reader: Reader, boundary: TeamBoundary, agent: string): Place | undefined {
@@ -68,7 +76,7 @@ function placeOf(reader: Reader, boundary: TeamBoundary, agent: string): Place |
 }
 
 /** Asks before a task's command is started. Its entry stands for the task and the command: every attempt finds it again. */
-export function commandGate(gate: Gate, call: Call): CommandGate {
+export function commandGate(gate: Gate, boundary: TeamBoundary, call: Call): CommandGate {
   return async ({ task, run, argv, cwd, env }) => {
     const deed: Action = {
       ...bashDeed(argv),
@@ -77,6 +85,7 @@ export function commandGate(gate: Gate, call: Call): CommandGate {
       workspace: cwd,
       actor: systemActor(`task ${task}`),
       at: systemClock.now(),
+      ...teamOf(boundary.teamOf('task', task)),
     };
     const subject = `task:${task}:${sha256(JSON.stringify(argv))}`;
     return gate.decide(call, deed, { subject, task, run, standing: true });
@@ -106,26 +115,40 @@ function bashDeed(argv: readonly string[]): Pick<Action, 'kind' | 'argv' | 'comm
 
 const free: Decision = { effect: 'allow', risk: 'low', rule: null, reason: 'MAOS itself calls.' };
 
-function operationDeed({ actor, teams }: Caller, { name }: Operation, boundary: TeamBoundary): Action {
+const teamOf = (team: string | undefined): { team?: string } => (team ? { team } : {});
+
+function operationDeed({ actor, teams, role }: Caller, { name }: Operation, boundary: TeamBoundary): Action {
   const team = actor.kind === 'agent' ? boundary.teamOf('agent', actor.id) : teams?.length === 1 ? teams[0] : undefined;
-  return { kind: 'operation', operation: name, actor, at: systemClock.now(), ...(team ? { team } : {}) };
+  return {
+    kind: 'operation',
+    operation: name,
+    actor,
+    at: systemClock.now(),
+    ...teamOf(team),
+    ...(role === undefined ? {} : { role }),
+  };
 }
 
 /**
  * Holds back an operation that a rule wants to be asked about: the call is refused with the entry of the inbox, and the same call is
- * carried out, once, when it comes again after the approval.
+ * carried out, once, when it comes again after the approval. What was refused is asked anew after a while, but not under the same key.
  */
-export function operationGate(gate: Gate, call: Call): NonNullable<RegistryOptions['ask']> {
-  return async ({ actor }, operation, input, decision) => {
-    const shown = withoutSecrets(operation, input);
-    const deed: Action = { kind: 'operation', operation: operation.name, command: shown, actor, at: systemClock.now() };
+export function operationGate(gate: Gate, boundary: TeamBoundary, call: Call): NonNullable<RegistryOptions['ask']> {
+  return async (caller, operation, input, decision, key) => {
+    const { actor } = caller;
+    const { text, hidden } = withoutSecrets(operation, input);
+    const deed: Action = { ...operationDeed(caller, operation, boundary), command: text };
     // Of the whole input: what is shown leaves out secrets, and what is very long.
     const subject = `call:${actorName(actor)}:${operation.name}:${digestOf(operation, input)}`;
     const agent = actor.kind === 'agent' ? { agent: actor.id } : {};
-    const { effect, reason, entry } = await gate.asked(call, deed, decision, { subject, ...agent });
-    if (effect === 'allow') return void (await call(approvalOps.use, { approval: entry.id }));
-    const fix = effect === 'wait' ? 'Repeat the call when somebody has approved it.' : 'Ask a person.';
-    throw new AppError('forbidden', reason, { fix, details: { approval: entry.id, rule: entry.rule } });
+    const errand = { subject, ...agent, hidden, key, again: true };
+    const { effect, reason, entry } = await gate.asked(call, deed, decision, errand);
+    if (effect === 'allow') return void (await call(approvalOps.use, { approval: entry.id, key: key ?? null }));
+    const waits = effect === 'wait';
+    const fix = waits
+      ? 'Repeat the call when somebody has approved it.'
+      : 'Ask a person. Made again some minutes later, without this idempotency key, the call asks anew.';
+    throw new AppError('forbidden', reason, { fix, details: { approval: entry.id, rule: entry.rule, waits } });
   };
 }
 
@@ -136,11 +159,15 @@ function digestOf({ secrets = [] }: Operation, input: unknown): string {
   return sha256(`${secrets.length === 0 ? '' : salt}${canonicalJson(input)}`);
 }
 
-/** An input as whoever answers sees it. */
-function withoutSecrets({ secrets = [] }: Operation, input: unknown): string {
-  if (typeof input !== 'object' || input === null) return canonicalJson(input);
-  const fields = Object.entries(input).map(([name, value]) => [name, secrets.includes(name) ? '***' : value]);
-  return canonicalJson(Object.fromEntries(fields)).slice(0, 100_000);
+const mostShown = 100_000;
+
+/** An input as whoever answers sees it, and what of it they do not see. */
+function withoutSecrets({ secrets = [] }: Operation, input: unknown): { text: string; hidden: string | null } {
+  const entries = typeof input === 'object' && input !== null ? Object.entries(input) : [];
+  const fields = entries.map(([name, value]) => [name, secrets.includes(name) ? '***' : value]);
+  const text = canonicalJson(entries.length === 0 ? input : Object.fromEntries(fields));
+  const secret = secrets.length === 0 ? null : 'fields that hold secrets are not shown';
+  return { text: text.slice(0, mostShown), hidden: text.length > mostShown ? 'the end of it is cut off' : secret };
 }
 
 /** What happens when an entry is answered, and when nobody needs an answer any more. */

@@ -1,7 +1,8 @@
 import { homedir } from 'node:os';
 import { basename, join } from 'node:path';
-import type { Handler, Reader } from '../kernel/handler.ts';
+import type { Handler, Reactor, Reader } from '../kernel/handler.ts';
 import { policyActions } from '../policy/actions.ts';
+import { policyEvents } from '../policy/contract.ts';
 import { PolicyBook, repositoryAt } from '../policy/book.ts';
 import { resolveProject } from '../projects/views.ts';
 import { getWorkspace } from '../workspaces/views.ts';
@@ -31,6 +32,11 @@ export async function openRules({ reader, home, environment, now }: RulesOptions
     now,
   });
   return { book, handlers: policyActions({ book, file: join(home, 'policy.yaml') }) };
+}
+
+/** Rules that were set anywhere are in the log, and hold from there on; a reload that comes after another one sees what that saw. */
+export function ruleFollower(book: PolicyBook): Reactor {
+  return { name: 'policy-book', types: [policyEvents.changed.type], react: () => book.reload() };
 }
 
 /** So many workspaces are remembered. */

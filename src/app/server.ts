@@ -55,7 +55,7 @@ import { keyringOf, withoutPassphrase } from './keys.ts';
 import { pureHandlers } from './rooms.ts';
 import { Oversight } from './oversight.ts';
 import { commandRunner, endLeftChecks } from './run-command.ts';
-import { openRules, type Rules } from './rules.ts';
+import { openRules, ruleFollower, type Rules } from './rules.ts';
 import { takeSnapshot } from './snapshot.ts';
 import { sealedData } from './sealed.ts';
 import { sessionSecrets } from './session-secrets.ts';
@@ -184,7 +184,7 @@ async function open(options: ServerOptions, scope: Scope): Promise<Server> {
     environment: options.environment,
     now,
   });
-  const gate = makeGate(engine.reader, boundary, judgeOf(rules.book));
+  const gate = makeGate(engine.reader, boundary, judgeOf(rules.book), vault);
   const made = { identity, boundary, vault, oversight, rules, gate };
   const registry: Registry = makeRegistry(options, tools, engine, journal, facts, made);
   const parts: Parts = { options, scope, engine, registry, journal, tools, ...made };
@@ -243,7 +243,7 @@ function makeRegistry(
     newId,
     boundary,
     decide: operationRules(rules.book, boundary),
-    ask: operationGate(gate, (operation, input) => registry.as(systemCaller('gate'))(operation, input)),
+    ask: operationGate(gate, boundary, (operation, input) => registry.as(systemCaller('gate'))(operation, input)),
     limit: oversight.limit,
     observe: oversight.observe,
     handlers: [
@@ -309,7 +309,8 @@ function gauges(engine: Engine): Gauge[] {
 }
 
 /** Starts what acts on the world: adopts agents first, so that nothing is started twice. */
-async function act({ options, scope, engine, registry, journal, tools, identity, vault, gate }: Parts): Promise<void> {
+async function act(parts: Parts): Promise<void> {
+  const { options, scope, engine, registry, journal, tools, identity, vault, gate, boundary, rules } = parts;
   const { places, host, check } = tools;
   const { reader, feed, core } = engine;
   const call = registry.as(systemCaller('runner'));
@@ -340,7 +341,7 @@ async function act({ options, scope, engine, registry, journal, tools, identity,
     reader,
     limit: options.config.limit,
     outputs: places.outputs,
-    gate: commandGate(gate, call),
+    gate: commandGate(gate, boundary, call),
     mask: (names) => vault.mask(names),
     capabilities: new Map(capabilities),
     clock: systemClock,
@@ -358,6 +359,7 @@ async function act({ options, scope, engine, registry, journal, tools, identity,
     ...driver.reactors(),
     clock.reactor(),
     expiry.reactor(),
+    ruleFollower(rules.book),
     ...gateReactors(gate, call, reader, options.config.home),
     mergeQueue({ ...check, call, reader }),
     reporter({ call, reader, folder: places.runs, now }),

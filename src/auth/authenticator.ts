@@ -104,6 +104,7 @@ export class Authenticator implements Credentials {
     return {
       actor: { kind: 'user', id: row.user },
       scopes: personScopes(row.user_role),
+      role: row.user_role,
       teams: list(row.user_teams),
       credential: row.id,
     };
@@ -115,6 +116,7 @@ export class Authenticator implements Credentials {
     return {
       actor: { kind: 'agent', id },
       scopes: agentScopes(role),
+      role,
       teams: list(row.teams),
       credential: `session ${id}/${generation}`,
     };
@@ -125,11 +127,13 @@ export class Authenticator implements Credentials {
 function keyCaller(row: CredentialRow): Caller | undefined {
   const scopes = list(row.scopes) ?? [];
   const teams = list(row.teams);
-  if (row.owner === null) return { actor: { kind: 'user', id: 'local' }, scopes, teams, credential: row.id };
+  if (row.owner === null)
+    return { actor: { kind: 'user', id: 'local' }, scopes, role: 'admin', teams, credential: row.id };
   if (row.user === null || row.user_role === null || row.barred !== 0) return undefined;
   return {
     actor: { kind: 'user', id: row.user },
     scopes: narrowScopes(scopes, personScopes(row.user_role)),
+    role: row.user_role,
     teams: narrowTeams(teams, list(row.user_teams)),
     credential: row.id,
   };

@@ -43,7 +43,13 @@ export interface RegistryOptions {
   /** What the rules say about a call: `block` refuses it, `ask` waits for `ask`. */
   readonly decide?: (caller: Caller, operation: Operation, input: unknown) => Decision;
   /** Resolves once somebody has approved the call; throws when it was denied, or has to be repeated later. */
-  readonly ask?: (caller: Caller, operation: Operation, input: unknown, decision: Decision) => Promise<void>;
+  readonly ask?: (
+    caller: Caller,
+    operation: Operation,
+    input: unknown,
+    decision: Decision,
+    key: string | undefined,
+  ) => Promise<void>;
   /** Throws `exhausted` when a caller calls too often. */
   readonly limit?: (caller: Caller, operation: Operation) => void;
   /** Told of every call from outside when it is over. */
@@ -150,7 +156,7 @@ export class Registry {
       refuseCaller(caller, operation);
       refuseKey(given.key, operation);
       const inside = boundary === undefined ? input : boundary.admit(caller, operation, input);
-      const allow = (parsed: unknown): Promise<void> | undefined => this.#allow(caller, operation, parsed, passed);
+      const allow = (parsed: unknown): Promise<void> | undefined => this.#allow(given, operation, parsed, passed);
       const output = await this.#carryOut(handler, inside, given, { allow, call });
       observed('ok');
       return boundary === undefined ? output : boundary.show(caller, operation, output);
@@ -162,7 +168,7 @@ export class Registry {
 
   /** Policy, then rate. */
   #allow(
-    caller: Caller,
+    { caller, key }: CallOptions,
     operation: Operation,
     input: unknown,
     passed: { decision: Decision | null },
@@ -176,7 +182,7 @@ export class Registry {
       });
     }
     limit?.(caller, operation);
-    return decision?.effect === 'ask' ? ask?.(caller, operation, input, decision) : undefined;
+    return decision?.effect === 'ask' ? ask?.(caller, operation, input, decision, key) : undefined;
   }
 
   async #carryOut(handler: Handler, input: unknown, options: CallOptions, door?: Admission): Promise<unknown> {

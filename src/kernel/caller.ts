@@ -8,6 +8,8 @@ export interface Caller {
   readonly actor: Actor;
   /** What it may use: `task:read`, `task:*`, or `*` for everything. */
   readonly scopes: readonly string[];
+  /** Of which role its scopes are, as the rules may ask; left out: of none. */
+  readonly role?: string;
   /** The teams whose things it may see and touch; '' stands for what belongs to no team, null for everything. */
   readonly teams: readonly string[] | null;
   /** The credential that was shown (`key_…`, `login_…`, `session ag_…/3`), for audit and rate limits; null: none was needed. */
@@ -34,6 +36,7 @@ export function stranger(from: string): Caller {
 export const localCaller: Caller = {
   actor: { kind: 'user', id: 'local' },
   scopes: ['*'],
+  role: 'admin',
   teams: null,
   credential: null,
 };

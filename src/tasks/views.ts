@@ -204,7 +204,12 @@ export const taskView: View = {
         record.stream,
       );
     }),
-    on(taskEvents.waiting, (db, record) => rest(db, record, 'waiting', `${record.data.for}: ${record.data.reason}`)),
+    on(taskEvents.waiting, (db, record) => {
+      rest(db, record, 'waiting', `${record.data.for}: ${record.data.reason}`);
+      // Nothing was tried: it only asked whether it may begin.
+      if (record.data.for === 'approval')
+        db.run('UPDATE task SET attempt = max(uncounted, attempt - 1) WHERE id = ?', record.stream);
+    }),
     on(taskEvents.completed, (db, { stream: id, at, position, data }) => {
       db.run(
         `UPDATE task SET state = 'done', since = ?, updated_at = ?, reason = NULL, claimed_by = NULL, result = ?, error = NULL,

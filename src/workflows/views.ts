@@ -220,7 +220,11 @@ const taskApplies = [
   on(taskEvents.delayed, (db, { stream, at, data }) =>
     setState(db, stream, 'delayed', at, data.error?.message ?? null),
   ),
-  on(taskEvents.waiting, (db, { stream, at, data }) => setState(db, stream, 'waiting', at, data.reason)),
+  on(taskEvents.waiting, (db, { stream, at, data }) => {
+    setState(db, stream, 'waiting', at, data.reason);
+    // Nothing was tried: it only asked whether it may begin.
+    if (data.for === 'approval') db.run('UPDATE step SET tries = max(0, tries - 1) WHERE task = ?', stream);
+  }),
   on(taskEvents.completed, (db, { stream, at }) => setState(db, stream, 'done', at, null)),
   on(taskEvents.failed, (db, { stream, at, data }) => setState(db, stream, 'failed', at, data.error.message)),
   on(taskEvents.cancelled, (db, { stream, at, data }) => {

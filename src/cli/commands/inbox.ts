@@ -20,15 +20,19 @@ function wanted({ needs, agreed }: Approval): string {
 }
 
 function lines({ out, clock }: Shell, entry: Approval): string[] {
-  const { id, risk, state, actor, task, since, what, reason, rule } = entry;
+  const { id, risk, state, actor, task, since, what, reason, rule, covers, hidden, always } = entry;
   const paint = risk === 'critical' || risk === 'high' ? 'red' : 'yellow';
   return [
     `${out.style('bold', id)}  ${out.style(paint, risk)}  ${state}  ${relative(since, clock.now())}`,
     `  what   ${deed(entry)}`,
+    ...(what.input === null ? [] : [`  with   ${oneLine(what.input)}`]),
     ...(what.cwd === null ? [] : [`  in     ${what.cwd}`]),
-    `  who    ${actor}${task === null ? '' : `, ${task}`}`,
+    `  who    ${actor}${task === null || actor.includes(task) ? '' : `, ${task}`}`,
     `  why    ${oneLine(reason)}${rule === null ? '' : ` [${rule}]`}`,
-    ...(state === 'open' ? [`  needs  ${wanted(entry)}`] : []),
+    ...(state === 'open'
+      ? [`  needs  ${wanted(entry)}`, `  always ${hidden === null ? covers : `not possible: ${hidden}`}`]
+      : []),
+    ...(always ? [`  always ${covers}`] : []),
   ];
 }
 
@@ -57,7 +61,7 @@ export const approveCommand: Command = {
     rest: true,
     flags: [
       which,
-      { key: 'always', kind: 'boolean', describe: 'Never ask again for exactly this.' },
+      { key: 'always', kind: 'boolean', describe: 'Never ask again for what the request names under "always".' },
       { key: 'alone', kind: 'boolean', describe: 'Without the agents that should agree as well.' },
       json,
     ],

@@ -24,13 +24,17 @@ const what = z.strictObject({
   operation: text.nullable().default(null),
   cwd: text.nullable().default(null),
   workspace: text.nullable().default(null).describe('The top folder of the agent’s workspace.'),
+  input: longText
+    .nullable()
+    .default(null)
+    .describe('What the tool is called with, as JSON, where nothing else says it.'),
   diff: longText.nullable().default(null).describe('What it would change, where that is known.'),
 });
 export type What = z.output<typeof what>;
 
 /** Who has to agree. */
 const needs = z.strictObject({
-  person: z.boolean().describe('A person.'),
+  person: z.boolean().describe('A person: always.'),
   agents: z.int().min(0).describe('So many agents, none of them the one that asks.'),
 });
 export type Needs = z.output<typeof needs>;
@@ -49,6 +53,9 @@ const asked = {
     .boolean()
     .default(false)
     .describe('Whoever asks looks again, so a refusal can still be turned into an approval.'),
+  team: z.string().max(100).nullable().default(null).describe('The team of whoever asks.'),
+  hidden: text.nullable().default(null).describe('What of it is not shown; null: all of it is.'),
+  key: z.string().max(200).nullable().default(null).describe('The idempotency key of the call that asks.'),
 } as const;
 
 /** An entry of the inbox. */
@@ -70,6 +77,8 @@ export const approval = z.strictObject({
   answeredAt: z.int().nullable(),
   answer: z.string().nullable().describe('Why it was denied.'),
   always: z.boolean().describe('The same is not asked again.'),
+  hidden: z.string().nullable().describe('What of it is not shown, so that nobody can say "always" to it.'),
+  covers: z.string().describe('What an "always" is about.'),
 });
 export type Approval = z.output<typeof approval>;
 
@@ -83,7 +92,7 @@ export const approvalEvents = {
   denied: event('approval.denied', z.strictObject({ reason: z.string() })),
   expired: event('approval.expired', z.strictObject({ reason: z.string() })),
   revoked: event('approval.revoked', z.strictObject({})),
-  used: event('approval.used', z.strictObject({})),
+  used: event('approval.used', z.strictObject({ key: z.string().nullable().default(null) })),
 };
 
 const some = z.array(id).min(1).max(200).describe('Ids, or the beginnings of some.');
@@ -120,7 +129,8 @@ export const approvalOps = {
   approve: operation({
     name: 'approval.approve',
     summary: 'Agrees to one or more requests; each goes on as soon as all have agreed who must.',
-    detail: 'An agent cannot agree to what it wants to do itself. Agreeing twice changes nothing.',
+    detail:
+      'An agent can agree only where the rule asks for agents beside a person, and never to what it wants to do itself. Agreeing twice changes nothing.',
     effect: 'write',
     scope: 'approval:answer',
     input: z.strictObject({
@@ -128,7 +138,7 @@ export const approvalOps = {
       always: z
         .boolean()
         .default(false)
-        .describe('Never ask again for exactly this, as long as the same rule asks. Only a person can say so.'),
+        .describe('Never ask again for what the entry’s `covers` says. Only a person can say so.'),
       alone: z
         .boolean()
         .default(false)
@@ -137,7 +147,10 @@ export const approvalOps = {
     output: several,
     route: 'POST /approvals/approve',
     positional: ['approvals'],
-    refusals: { conflict: answered, forbidden: 'An agent answers for itself, or says what only a person can.' },
+    refusals: {
+      conflict: answered,
+      forbidden: 'An agent answers where no rule asks agents, or for itself, or says what only a person can.',
+    },
   }),
   deny: operation({
     name: 'approval.deny',
@@ -151,7 +164,7 @@ export const approvalOps = {
     output: several,
     route: 'POST /approvals/deny',
     positional: ['approvals'],
-    refusals: { conflict: answered },
+    refusals: { conflict: answered, forbidden: 'An agent answers where no rule asks agents, or for itself.' },
   }),
   revoke: operation({
     name: 'approval.revoke',
@@ -177,7 +190,7 @@ export const approvalOps = {
       session: z.string().max(100).default('').describe('The conversation.'),
       cwd: text.optional(),
       workspace: text.optional().describe('The top folder, where the server does not know it.'),
-      agent: id.optional().describe('Who calls, when no token says so.'),
+      agent: id.optional().describe('Who calls, when the token is that of the machine’s owner.'),
       waitMs: z.int().min(0).max(60_000).default(0).describe('How long to wait for an answer.'),
     }),
     output: z.strictObject({
@@ -187,6 +200,11 @@ export const approvalOps = {
       approval: z.string().nullable().describe('The entry of the inbox, when somebody was asked.'),
     }),
     route: 'POST /approvals/gate',
+    refusals: {
+      forbidden: 'It asks for an agent that it is not.',
+      not_found: 'The agent does not exist.',
+      exhausted: 'Too much of it waits already; answer some of that first.',
+    },
   }),
   ask: operation({
     name: 'approval.ask',
@@ -197,9 +215,11 @@ export const approvalOps = {
       ...asked,
       quorum: z.int().min(1).max(100).nullable().default(null),
       answerWithinMs: z.int().min(1).nullable().default(null),
+      again: z.boolean().default(false).describe('What was refused may be asked anew after a while.'),
     }),
     output: approval,
     route: 'POST /approvals/ask',
+    refusals: { exhausted: 'Too much waits already.' },
     internal: true,
   }),
   use: operation({
@@ -207,7 +227,10 @@ export const approvalOps = {
     summary: 'Uses up an approval that was given for one time: the same deed asks anew.',
     effect: 'write',
     scope: 'approval:answer',
-    input: z.strictObject({ approval: id }),
+    input: z.strictObject({
+      approval: id,
+      key: asked.key,
+    }),
     output: approval,
     route: 'POST /approvals/:approval/use',
     refusals: { conflict: 'It is not approved, or was used before.' },

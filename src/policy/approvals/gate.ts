@@ -5,14 +5,17 @@
  * G2  The same deed asks once: its subject finds the entry again, also after a restart.
  * G3  Whoever waits is answered at once by the server that hears the answer, and asks again when that one is gone.
  */
-import { actorName } from '../../kernel/actor.ts';
-import type { Caller } from '../../kernel/caller.ts';
+import { type Actor, actorName } from '../../kernel/actor.ts';
+import { type Caller, localCaller } from '../../kernel/caller.ts';
 import type { Clock } from '../../kernel/clock.ts';
+import { AppError, notFound } from '../../kernel/error.ts';
 import { action, type Call, type Handler, type Reactor } from '../../kernel/handler.ts';
+import { canonicalJson } from '../../kernel/hash.ts';
+import type { Mask } from '../../kernel/mask.ts';
 import type { OutputOf, ParsedOf } from '../../kernel/operation.ts';
 import type { Action, Decision } from '../contract.ts';
 import { type Approval, approvalEvents, approvalOps, type What } from './contract.ts';
-import { deedOf, diffOf } from './tool.ts';
+import { deedOf, diffOf, inputOf, longestDiff } from './tool.ts';
 
 /** What a rule says about those who are asked. */
 export interface Asking {
@@ -33,6 +36,8 @@ export interface GateOptions {
   readonly judge: (action: Action) => Decision | Promise<Decision>;
   readonly asking: (rule: string | null) => Asking;
   readonly placeOf: (agent: string) => Place | undefined;
+  /** What hides secrets in what is asked: it is kept, and shown to others than those who know them. */
+  readonly mask: () => Promise<Mask>;
   readonly clock: Clock;
 }
 
@@ -43,7 +48,14 @@ export interface Errand {
   readonly task?: string;
   readonly run?: string;
   readonly diff?: string | null;
+  readonly input?: string | null;
+  /** What of the deed is not shown. */
+  readonly hidden?: string | null;
   readonly standing?: boolean;
+  /** The idempotency key of the call: the same key gets the same answer. */
+  readonly key?: string | undefined;
+  /** What was refused may be asked anew after a while. */
+  readonly again?: boolean;
 }
 
 /** `entry` is what somebody was asked; null when the rules alone have decided. */
@@ -78,18 +90,26 @@ export class Gate {
     { rule, reason, risk }: Decision,
     errand: Errand,
   ): Promise<Verdict & { readonly entry: Approval }> {
-    const { subject, agent, task, run, diff, standing } = errand;
+    const { subject, agent, task, run, diff, input, hidden, standing, key, again } = errand;
+    const mask = await this.#options.mask();
+    const plain = whatOf(deed, diff ?? null, input ?? null);
+    const what = mask.data(plain);
+    const masked = canonicalJson(what) === canonicalJson(plain) ? null : 'secrets in it are not shown';
     const entry = await call(approvalOps.ask, {
       subject,
       actor: actorName(deed.actor),
       agent: agent ?? null,
       task: task ?? null,
       run: run ?? null,
-      what: whatOf(deed, diff ?? null),
+      team: deed.team ?? null,
+      what,
+      hidden: hidden ?? masked,
       rule,
-      reason,
+      reason: mask.text(reason),
       risk,
       standing: standing ?? false,
+      key: key ?? null,
+      again: again ?? false,
       ...this.#options.asking(rule),
     });
     return verdictOf(entry);
@@ -137,9 +157,15 @@ export class Gate {
     const deed = this.#deed(caller, input);
     const agent = deed.actor.kind === 'agent' ? deed.actor.id : undefined;
     const place = agent === undefined ? undefined : this.#options.placeOf(agent);
+    if (deed.actor.kind !== 'agent' && answers.test(input.tool)) return { ...ofPeople, approval: null };
+    const diff = diffOf(input.tool, input.input);
+    const more = inputOf(input.tool, input.input);
+    const whole = more.whole && (diff?.length ?? 0) < longestDiff;
     const verdict = await this.decide(call, deed, {
       subject: `tool:${agent ?? actorName(deed.actor)}:${input.session}:${input.call}`,
-      diff: diffOf(input.tool, input.input),
+      diff,
+      input: more.input,
+      hidden: whole ? null : 'the end of it is cut off',
       ...(agent === undefined ? {} : { agent }),
       ...given('task', place?.task),
       ...given('run', place?.run),
@@ -148,12 +174,12 @@ export class Gate {
     return answerOf(verdictOf(await this.answered(call, verdict.entry.id, input.waitMs, signal)));
   }
 
-  /** An agent's token says who it is; without one, whoever has the person's own token says for whom it asks. */
-  #deed({ actor: caller }: Caller, input: ParsedOf<typeof approvalOps.gate>): Action {
+  #deed(caller: Caller, input: ParsedOf<typeof approvalOps.gate>): Action {
     const { tool, agent, cwd } = input;
-    const actor = caller.kind === 'agent' || agent === undefined ? caller : ({ kind: 'agent', id: agent } as const);
+    const actor = this.#asker(caller, agent);
     const place = actor.kind === 'agent' ? this.#options.placeOf(actor.id) : undefined;
-    const workspace = place?.workspace ?? input.workspace;
+    // Where an agent works is known; it has no say in that.
+    const workspace = place === undefined ? input.workspace : (place.workspace ?? undefined);
     return {
       ...deedOf(tool, input.input, cwd),
       tool,
@@ -165,14 +191,34 @@ export class Gate {
       ...given('team', place?.team),
     };
   }
+
+  /** An agent's token says who it is. The owner of the machine may say for which agent a hook of theirs asks, and nobody else. */
+  #asker({ actor, credential }: Caller, agent: string | undefined): Actor {
+    if (agent === undefined || (actor.kind === 'agent' && actor.id === agent)) return actor;
+    const owner = localCaller.actor;
+    if (actor.kind !== owner.kind || actor.id !== owner.id || credential !== null)
+      throw new AppError('forbidden', `${actorName(actor)} does not speak for ${agent}.`, {
+        fix: 'Use the token of that agent’s session (MAOS_TOKEN), or leave "agent" out.',
+      });
+    if (this.#options.placeOf(agent) === undefined) throw notFound('agent', agent, 'maos agent list shows them.');
+    return { kind: 'agent', id: agent };
+  }
 }
+
+/** With these a model would answer in a person's name. */
+const answers = /^mcp__.*maos.*__approval_(?:approve|deny|revoke)$/i;
+const ofPeople = {
+  effect: 'block',
+  reason: 'A model answers no request for a person. Ask them to do it: maos inbox, maos approve ID.',
+  rule: null,
+} as const;
 
 function given<Name extends string>(name: Name, value: string | null | undefined): { [Key in Name]?: string } {
   const none: { [Key in Name]?: string } = {};
   return value === null || value === undefined ? none : { ...none, [name]: value };
 }
 
-function whatOf(deed: Action, diff: string | null): What {
+function whatOf(deed: Action, diff: string | null, input: string | null): What {
   const { kind, tool, argv, command, path, access, host, method, operation, cwd, workspace } = deed;
   return {
     kind,
@@ -186,6 +232,7 @@ function whatOf(deed: Action, diff: string | null): What {
     operation: operation ?? null,
     cwd: cwd ?? null,
     workspace: workspace ?? null,
+    input,
     diff,
   };
 }

@@ -44,7 +44,7 @@ const stateOf = (id: string) => findEntry(core.database, id).state;
 describe('the inbox', () => {
   it('holds one entry for a subject, and finds it again when it was answered', () => {
     const first = ask();
-    expect(first).toMatchObject({ state: 'open', agreed: [], needs: { person: false, agents: 0 } });
+    expect(first).toMatchObject({ state: 'open', agreed: [], needs: { person: true, agents: 0 } });
     expect(ask().id).toBe(first.id);
     as(person, approvalOps.approve, { approvals: [first.id.slice(0, 16)] });
     expect(ask()).toMatchObject({ id: first.id, state: 'approved', agreed: ['user:ada'] });
@@ -74,15 +74,19 @@ describe('the inbox', () => {
 });
 
 describe('who has to agree', () => {
-  it('is never the agent that asks', () => {
-    const { id } = ask();
-    expect(() => as(agent('agent_1'), approvalOps.approve, { approvals: [id] })).toThrow('asks for');
-    as(agent('agent_2'), approvalOps.approve, { approvals: [id] });
+  it('is a person, and no agent where the rule asks none', () => {
+    const { id } = ask({ risk: 'low' });
+    for (const operation of [approvalOps.approve, approvalOps.deny])
+      expect(() => as(agent('agent_2'), operation, { approvals: [id] })).toThrow('No rule asks agents');
+    expect(findEntry(core.database, id)).toMatchObject({ state: 'open', agreed: [] });
+    as(person, approvalOps.approve, { approvals: [id] });
     expect(stateOf(id)).toBe('approved');
   });
 
-  it('is a person for high risks', () => {
-    const { id } = ask({ risk: 'high' });
+  it('is never the agent that asks', () => {
+    const { id } = ask({ quorum: 1 });
+    for (const operation of [approvalOps.approve, approvalOps.deny])
+      expect(() => as(agent('agent_1'), operation, { approvals: [id] })).toThrow('asks for');
     as(agent('agent_2'), approvalOps.approve, { approvals: [id] });
     expect(stateOf(id)).toBe('open');
     as(person, approvalOps.approve, { approvals: [id] });
@@ -126,13 +130,80 @@ describe('always', () => {
     expect(ask({ subject: 'again', what: elsewhere }).state).toBe('open');
   });
 
+  it('names what it is about, and is refused where that is more than what is shown', () => {
+    const file = {
+      kind: 'file',
+      path: '/w/a/x',
+      access: 'write',
+      tool: 'Write',
+      cwd: '/w/a',
+      workspace: '/w/a',
+    } as const;
+    expect(ask().covers).toBe(
+      'exactly this command in ./sub of any workspace, whoever asks, as long as the rule rm-outside does',
+    );
+    expect(ask({ subject: 'f', what: file, team: 'red' }).covers).toBe(
+      'to write exactly this path with Write, whatever it changes there in the top folder of any workspace, whoever of the team red asks, as long as the rule rm-outside does',
+    );
+    const { id } = ask({ subject: 'secret', hidden: 'secrets in it are not shown' });
+    expect(() => as(person, approvalOps.approve, { approvals: [id], always: true })).toThrow('more than it shows');
+    expect(stateOf(id)).toBe('open');
+  });
+
+  it('does not reach what is not shown whole, another input, or another team', () => {
+    const what = { ...request.what, kind: 'api', command: null, tool: 'mcp__x__y', input: '{"a":1}' } as const;
+    const { id } = ask({ what });
+    as(person, approvalOps.approve, { approvals: [id], always: true });
+    expect(ask({ subject: 'same', what })).toMatchObject({ id });
+    for (const other of [
+      { hidden: 'the end of it is cut off' },
+      { team: 'red' },
+      { what: { ...what, input: '{"a":2}' } },
+    ])
+      expect(ask({ subject: JSON.stringify(other), what, ...other }).state).toBe('open');
+  });
+
   it('can be said by people only', () => {
-    const { id } = ask();
+    const { id } = ask({ quorum: 1 });
     expect(() => as(agent('agent_2'), approvalOps.approve, { approvals: [id], always: true })).toThrow('Only a person');
   });
 });
 
+describe('how much may wait', () => {
+  it('is bounded for each that asks, and answering makes room', () => {
+    const ids = Array.from({ length: 50 }, (_, index) => ask({ subject: `s${index}` }).id);
+    expect(() => ask({ subject: 'one more' })).toThrow('agent:agent_1 waits for 50 approvals already');
+    expect(ask({ subject: 's3' }).id).toBe(ids[3]);
+    ask({ subject: 'of another', actor: 'agent:agent_2', agent: 'agent_2' });
+    as(person, approvalOps.deny, { approvals: [ids[0] ?? ''] });
+    expect(ask({ subject: 'one more' }).state).toBe('open');
+  });
+});
+
 describe('what is not approved', () => {
+  it('can be asked anew after a while, longer each time, but not under the same key', () => {
+    const again = (key: string | null = null) => ask({ again: true, key });
+    const first = again('k1').id;
+    as(person, approvalOps.deny, { approvals: [first] });
+    expect(again()).toMatchObject({ id: first, state: 'denied' });
+    core.clock.advance(5 * 60_000);
+    const second = again('k2').id;
+    expect(second).not.toBe(first);
+    expect(again('k1')).toMatchObject({ id: first, state: 'denied' });
+    as(person, approvalOps.deny, { approvals: [second] });
+    core.clock.advance(9 * 60_000);
+    expect(again().id).toBe(second);
+    core.clock.advance(60_000);
+    expect(again()).toMatchObject({ state: 'open' });
+  });
+
+  it('is not asked anew where nobody wants that', () => {
+    const { id } = ask();
+    as(person, approvalOps.deny, { approvals: [id] });
+    core.clock.advance(10 * 24 * 3_600_000);
+    expect(ask()).toMatchObject({ id, state: 'denied' });
+  });
+
   it('expires by the clock, which names the next time', () => {
     const { id } = ask({ answerWithinMs: 1_000 });
     ask({ subject: 'later', answerWithinMs: 5_000 });

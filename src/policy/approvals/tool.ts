@@ -27,8 +27,24 @@ export function deedOf(tool: string, input: Input, cwd: string | undefined): Dee
   return { kind: 'api', ...(tool === 'WebFetch' ? { ...hostOf(text(input, 'url')), method: 'GET' } : {}) };
 }
 
-/** So much of a change is shown. */
-const longestDiff = 100_000;
+/** So much of a change, or of an input, is shown. */
+export const longestDiff = 100_000;
+
+/** What every tool of a kind has, and says nothing that is not shown already. */
+const plain: Readonly<Record<string, readonly string[]>> = {
+  Bash: ['command', 'description', 'timeout'],
+  Write: ['file_path', 'content'],
+  Edit: ['file_path', 'old_string', 'new_string', 'replace_all'],
+};
+
+/** What else a tool is called with, as JSON, where the deed and the diff do not say it; null: nothing. */
+export function inputOf(tool: string, input: Input): { readonly input: string | null; readonly whole: boolean } {
+  const known = readers.has(tool) ? ['file_path', 'notebook_path', 'path'] : (plain[tool] ?? []);
+  const rest = Object.entries(input).filter(([name]) => !known.includes(name));
+  if (rest.length === 0) return { input: null, whole: true };
+  const text = JSON.stringify(Object.fromEntries(rest));
+  return { input: text.slice(0, longestDiff), whole: text.length <= longestDiff };
+}
 
 /** What a tool would change, in the form of a diff; null when that is not known before. */
 export function diffOf(tool: string, input: Input): string | null {

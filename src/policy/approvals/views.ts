@@ -2,7 +2,7 @@ import { on, type Reader, type View } from '../../kernel/handler.ts';
 import { canonicalJson, sha256 } from '../../kernel/hash.ts';
 import { resolveId } from '../../kernel/resolve.ts';
 import { type Approval, approval, approvalEvents, type ApprovalState, type What } from './contract.ts';
-import type { Vote } from './model.ts';
+import { coversOf, placeOf, type Vote } from './model.ts';
 
 const { requested, agreed, approved, denied, expired, revoked, used } = approvalEvents;
 
@@ -14,7 +14,8 @@ export const approvalView: View = {
     CREATE TABLE approval (id TEXT PRIMARY KEY, subject TEXT NOT NULL, state TEXT NOT NULL, actor TEXT NOT NULL, agent TEXT, task TEXT,
       run TEXT, what TEXT NOT NULL, pattern TEXT NOT NULL, rule TEXT, reason TEXT NOT NULL, risk TEXT NOT NULL, person INTEGER NOT NULL,
       agents INTEGER NOT NULL, standing INTEGER NOT NULL, since INTEGER NOT NULL, expires_at INTEGER, answered_at INTEGER, answer TEXT,
-      always INTEGER NOT NULL) STRICT;
+      always INTEGER NOT NULL, team TEXT, hidden TEXT, key TEXT, used_at INTEGER) STRICT;
+    CREATE INDEX approval_open ON approval (actor) WHERE state = 'open';
     CREATE INDEX approval_by_subject ON approval (subject);
     CREATE INDEX approval_by_pattern ON approval (pattern) WHERE always = 1;
     CREATE INDEX approval_by_expiry ON approval (expires_at) WHERE state = 'open';
@@ -24,7 +25,7 @@ export const approvalView: View = {
   applies: [
     on(requested, (db, { stream, at, data }) =>
       db.run(
-        `INSERT INTO approval VALUES (?, ?, 'open', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL, NULL, 0)`,
+        `INSERT INTO approval VALUES (?, ?, 'open', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL, NULL, 0, ?, ?, ?, NULL)`,
         stream,
         data.subject,
         data.actor,
@@ -32,7 +33,7 @@ export const approvalView: View = {
         data.task,
         data.run,
         JSON.stringify(data.what),
-        patternOf(data.rule, data.what),
+        patternOf(data.rule, data.team ?? null, data.what),
         data.rule,
         data.reason,
         data.risk,
@@ -41,6 +42,9 @@ export const approvalView: View = {
         data.standing ? 1 : 0,
         at,
         data.expiresAt,
+        data.team ?? null,
+        data.hidden ?? null,
+        data.key ?? null,
       ),
     ),
     on(agreed, (db, { stream, actor, data }) =>
@@ -71,48 +75,53 @@ export const approvalView: View = {
         ),
       ),
     ),
-    // Nobody finds it by its subject any more.
-    on(used, (db, { stream }) => db.run(`UPDATE approval SET subject = 'used:' || id WHERE id = ?`, stream)),
+    on(used, (db, { stream, at, data }) =>
+      db.run('UPDATE approval SET used_at = ?, key = coalesce(?, key) WHERE id = ?', at, data.key ?? null, stream),
+    ),
     on(revoked, (db, { stream }) => db.run('UPDATE approval SET always = 0 WHERE id = ?', stream)),
   ],
 };
 
-/** What an "always" is about: exactly this, from the same place in a workspace, asked by the same rule. */
-function patternOf(rule: string | null, { workspace, cwd, diff: _diff, ...same }: What): string {
-  const inside = workspace !== null && (cwd === workspace || cwd?.startsWith(`${workspace}/`) === true);
-  const from = inside ? `.${(cwd ?? '').slice(workspace.length)}` : cwd;
-  return sha256(canonicalJson({ rule, from, ...same }));
+/** What an "always" is about: exactly this, from the same place in a workspace, asked by the same rule and within one team. */
+function patternOf(rule: string | null, team: string | null, what: What): string {
+  const { workspace: _workspace, cwd: _cwd, diff: _diff, input, ...same } = what;
+  // Those of before have no input.
+  const more = { ...(input === null ? {} : { input }), ...(team === null ? {} : { team }) };
+  return sha256(canonicalJson({ rule, from: placeOf(what), ...same, ...more }));
 }
 
-interface Row extends Omit<Approval, 'what' | 'needs' | 'agreed' | 'always'> {
+interface Row extends Omit<Approval, 'what' | 'needs' | 'agreed' | 'always' | 'covers'> {
   readonly what: string;
   readonly person: number;
   readonly agents: number;
   readonly always: number;
   readonly standing: number;
-}
-
-/** Whether an approval for one time has been used up. */
-export function isUsed(db: Reader, id: string): boolean {
-  return db.get('SELECT 1 FROM approval WHERE id = ? AND subject = ?', id, `used:${id}`) !== undefined;
+  readonly team: string | null;
+  readonly key: string | null;
+  readonly usedAt: number | null;
 }
 
 /** An entry, with what only the service looks at. */
 export interface Entry extends Approval {
   readonly standing: boolean;
+  /** The idempotency key of the call that asked, or that has used it. */
+  readonly key: string | null;
+  /** When an approval for one time was used up. */
+  readonly usedAt: number | null;
 }
 
 const columns = `id, state, actor, agent, task, run, what, rule, reason, risk, person, agents, standing, since, expires_at AS expiresAt,
-  answered_at AS answeredAt, answer, always`;
+  answered_at AS answeredAt, answer, always, team, hidden, key, used_at AS usedAt`;
 const ids = { table: 'approval', column: 'id', prefix: 'approval', what: 'approval' } as const;
 
 function entryOf(db: Reader, row: Row): Entry {
-  const { what, person, agents, always, standing, ...rest } = row;
+  const { what, person, agents, always, standing, team, ...rest } = row;
   const voters = db.all<{ actor: string }>('SELECT actor FROM approval_vote WHERE approval = ? ORDER BY actor', row.id);
-  const parsed: unknown = JSON.parse(what);
+  const deed = approval.shape.what.parse(JSON.parse(what));
   return {
     ...rest,
-    what: approval.shape.what.parse(parsed),
+    what: deed,
+    covers: coversOf(row.rule, team, deed),
     needs: { person: person === 1, agents },
     agreed: voters.map(({ actor }) => actor),
     always: always === 1,
@@ -121,7 +130,7 @@ function entryOf(db: Reader, row: Row): Entry {
 }
 
 /** What a caller is shown. */
-export function shown({ standing: _standing, ...entry }: Entry): Approval {
+export function shown({ standing: _standing, usedAt: _usedAt, key: _key, ...entry }: Entry): Approval {
   return entry;
 }
 
@@ -136,18 +145,41 @@ function entry(db: Reader, id: string): Entry {
   return entryOf(db, row);
 }
 
-/** The newest entry about a subject. */
+/** The newest entry about a subject that still says something about it. */
 export function entryAbout(db: Reader, subject: string): Entry | undefined {
-  const sql = `SELECT ${columns} FROM approval WHERE subject = ? ORDER BY since DESC, rowid DESC LIMIT 1`;
+  const sql = `SELECT ${columns} FROM approval WHERE subject = ? AND used_at IS NULL ORDER BY since DESC, rowid DESC LIMIT 1`;
   const row = db.get<Row>(sql, subject);
   return row === undefined ? undefined : entryOf(db, row);
 }
 
-/** The entry in which somebody said "always" to exactly this. */
-export function entryAlways(db: Reader, rule: string | null, what: What): Entry | undefined {
+/** The newest entry that a call with this key has found or made, used up or not. */
+export function entryOfKey(db: Reader, subject: string, key: string): Entry | undefined {
+  const sql = `SELECT ${columns} FROM approval WHERE subject = ? AND key = ? ORDER BY since DESC, rowid DESC LIMIT 1`;
+  const row = db.get<Row>(sql, subject, key);
+  return row === undefined ? undefined : entryOf(db, row);
+}
+
+/** How often a subject was refused. */
+export function refusalsOf(db: Reader, subject: string): number {
+  const sql = `SELECT count(*) AS count FROM approval WHERE subject = ? AND state IN ('denied', 'expired')`;
+  return db.get<{ count: number }>(sql, subject)?.count ?? 0;
+}
+
+/** How many entries are open: of one who asks, or of all. */
+export function countOpen(db: Reader, actor: string | null): number {
+  const sql = `SELECT count(*) AS count FROM approval WHERE state = 'open' AND (?1 IS NULL OR actor = ?1)`;
+  return db.get<{ count: number }>(sql, actor)?.count ?? 0;
+}
+
+/** The entry in which somebody said "always" to exactly this. What is not shown whole is like nothing else. */
+export function entryAlways(
+  db: Reader,
+  { rule, team, what, hidden }: { rule: string | null; team: string | null; what: What; hidden: string | null },
+): Entry | undefined {
+  if (hidden !== null) return undefined;
   const row = db.get<Row>(
-    `SELECT ${columns} FROM approval WHERE pattern = ? AND always = 1 LIMIT 1`,
-    patternOf(rule, what),
+    `SELECT ${columns} FROM approval WHERE pattern = ? AND always = 1 AND hidden IS NULL LIMIT 1`,
+    patternOf(rule, team, what),
   );
   return row === undefined ? undefined : entryOf(db, row);
 }

@@ -22,7 +22,7 @@ export function codePage({ client, redirect, action, csrf, problem }: CodePage):
       ${secret}
       <div>
         <label for="code">Code</label>
-        <p class="hint" id="hint">The six digits that your authenticator app shows now.</p>
+        <p class="hint" id="hint">The six digits your authenticator app shows now.</p>
         <input
           class="digits"
           id="code"

@@ -1,6 +1,6 @@
 import { clientCard, framed, isLoopback, type PageClient } from './frame.ts';
 import { type Html, html, nothing } from './html.ts';
-import { showHost, showName } from './name.ts';
+import { hostOf, showHost, showName } from './name.ts';
 
 export interface ConsentPage {
   readonly client: PageClient;
@@ -19,8 +19,9 @@ const everything = ['*', 'admin'];
 /** Asks for `decision`: `allow`, `deny`, or `leave`, by which the person signs out and somebody else can sign in. */
 export function consentPage({ client, user, redirect, scopes, action, csrf }: ConsentPage): string {
   const name = showName(client.name);
+  const warned = warning(client, redirect);
   const body = html`<h1>Let this app in?</h1>
-    ${clientCard(client, name, redirect)} ${warning(client)} ${powers(user, scopes)}
+    ${clientCard(client, name, redirect)} ${warned} ${powers(user, scopes)}
     <p class="small">${whereTo(redirect)}</p>
     <form method="post" action="${action}">
       <input type="hidden" name="csrf" value="${csrf}" />
@@ -32,17 +33,25 @@ export function consentPage({ client, user, redirect, scopes, action, csrf }: Co
         Not <bdi>${user}</bdi>? Sign in as somebody else
       </button>
     </form>`;
-  const foot = client.verified
-    ? html`<footer><p>Not something you have just started yourself? Then deny it.</p></footer>`
-    : nothing;
+  const foot =
+    warned === nothing
+      ? html`<footer><p>Not something you have just started yourself? Then deny it.</p></footer>`
+      : nothing;
   return framed({ title: `Let ${name.plain} in?`, body, foot });
 }
 
-function warning({ verified }: PageClient): Html {
-  if (verified) return nothing;
+/** What a person has to know who decides by the name. */
+function warning({ uri, verified }: PageClient, redirect: string): Html {
+  const home = hostOf(uri);
+  if (!verified || home === null)
+    return html`<p class="note">
+      Anybody can take this name: MAOS has not been able to check it. Allow it only if you have just started this app
+      yourself.
+    </p>`;
+  if (home === redirect) return nothing;
   return html`<p class="note">
-    Anybody can take this name: MAOS has not been able to check it. Allow it only if you have just started this app
-    yourself.
+    ${showHost(home)} has an app of this name, but MAOS cannot tell whether it is the one that asks. Allow it only if
+    you have just started it yourself.
   </p>`;
 }
 

@@ -73,7 +73,11 @@ describe('the name of a client', () => {
     expect(seen(consentPage({ ...form, client: lies, user: 'ada', scopes }))).toContain('Anybody can take this name');
     const checked = named('Claude', { uri: 'https://claude.ai/client', verified: true });
     expect(seen(signIn(checked))).toContain('From claude.ai');
-    expect(seen(consentPage({ ...form, client: checked, user: 'ada', scopes }))).not.toContain('Anybody');
+    const consent = (redirect: string): string =>
+      seen(consentPage({ ...form, redirect, client: checked, user: 'ada', scopes }));
+    expect(consent('claude.ai')).not.toMatch(/Anybody|cannot tell/);
+    // Any program on the computer can ask in the name of a client that is known.
+    expect(consent('127.0.0.1:4000')).toContain('cannot tell');
   });
 
   it.each([

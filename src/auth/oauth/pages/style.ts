@@ -20,7 +20,7 @@ box-shadow:0 1px 2px rgb(0 0 0/.04),0 12px 32px -12px rgb(0 0 0/.12)}
 main>*+*,form>*+*{margin-top:1.25rem}
 h1{font-size:1.5rem;line-height:1.25;font-weight:650;letter-spacing:-.015em;text-wrap:balance;overflow-wrap:anywhere}
 h1+.lead{margin-top:.5rem}
-p,li{overflow-wrap:anywhere}
+p,li{overflow-wrap:anywhere;text-wrap:pretty}
 .lead,.small,.hint{color:var(--soft)}
 h2.lead{font-size:1rem;font-weight:400}
 h2.lead strong{color:var(--ink)}

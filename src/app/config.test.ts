@@ -22,7 +22,7 @@ function refusal(read: () => unknown): AppError {
   }
 }
 
-const usual = { keys: 'file', encryption: 'none', host: '127.0.0.1', tls: null };
+const usual = { keys: 'file', encryption: 'none', host: '127.0.0.1', innerClients: false, tls: null };
 
 describe('readConfig', () => {
   it('has a value for everything', () => {

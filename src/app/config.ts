@@ -21,6 +21,7 @@ const fileSchema = z.strictObject({
   keys: keys.optional(),
   encryption: z.literal('state').optional(),
   server: z.strictObject({ host: host.optional(), tls: tls.optional() }).optional(),
+  oauth: z.strictObject({ innerClients: z.boolean().optional() }).optional(),
 });
 
 /** All that a server is told: `config.json` in the home folder ← environment ← flags. */
@@ -39,6 +40,8 @@ export interface Config {
   readonly rates?: Partial<RatePolicies>;
   /** The address on which the server listens. Any other than loopback takes TLS. */
   readonly host: string;
+  /** Clients of OAuth may describe themselves at private and loopback addresses too. */
+  readonly innerClients: boolean;
   /** `auto`: certificates of an authority that MAOS makes; or files of one's own (PEM); null: plain HTTP. */
   readonly tls: 'auto' | { readonly cert: string; readonly key: string } | null;
 }
@@ -108,6 +111,7 @@ export function readConfig(env: Environment, flags: { readonly port?: number } =
     limit: numberFrom(env, 'MAOS_LIMIT', limit) ?? stored.limit ?? 50,
     keys: wordFrom(env, 'MAOS_KEYS', keys) ?? stored.keys ?? 'file',
     encryption: wordFrom(env, 'MAOS_ENCRYPTION', z.enum(['none', 'state'])) ?? stored.encryption ?? 'none',
+    innerClients: stored.oauth?.innerClients ?? false,
     ...(stored.rates === undefined ? {} : { rates: ratesFrom(stored.rates) }),
     ...listens,
   };

@@ -2,6 +2,7 @@ import { authActions, defaultLifetimes } from '../auth/actions.ts';
 import { Authenticator } from '../auth/authenticator.ts';
 import type { TeamBoundary } from '../auth/boundary.ts';
 import { authOps } from '../auth/contract.ts';
+import { Prover } from '../auth/prover.ts';
 import type { Role } from '../auth/roles.ts';
 import { newToken } from '../auth/secret.ts';
 import { systemClock } from '../kernel/clock.ts';
@@ -32,12 +33,15 @@ interface Started {
 export interface Identity {
   readonly handlers: readonly Handler[];
   readonly authenticator: Authenticator;
+  /** Looks at passwords and codes. */
+  readonly prover: Prover;
   /** What a session is given in its environment to call MAOS as itself; nothing when nobody listens. */
   readonly credentials: (started: Started) => Promise<Record<string, string>>;
 }
 
 /** Puts together the parts of identity. */
 export function makeIdentity({ reader, boundary, call, keys, url, tls, onFailure }: IdentityOptions): Identity {
+  const prover = new Prover({ clock: systemClock, keys });
   const authenticator = new Authenticator({
     reader,
     clock: systemClock,
@@ -49,7 +53,8 @@ export function makeIdentity({ reader, boundary, call, keys, url, tls, onFailure
   });
   return {
     authenticator,
-    handlers: authActions({ clock: systemClock, keys }),
+    prover,
+    handlers: authActions({ clock: systemClock, keys, prover }),
     credentials: async ({ session: { agent, generation }, config: { role } }) => {
       const address = url();
       if (address === null) return {};

@@ -1,5 +1,6 @@
 import { agentOps } from '../agents/contract.ts';
 import { authOps } from '../auth/contract.ts';
+import { oauthOps } from '../auth/oauth/contract.ts';
 import type { Operation } from '../kernel/operation.ts';
 import { policyOps } from '../policy/contract.ts';
 import { approvalOps } from '../policy/approvals/contract.ts';
@@ -20,6 +21,7 @@ export const operations: readonly Operation[] = [
   secretOps,
   watchOps,
   authOps,
+  oauthOps,
   policyOps,
   approvalOps,
 ].flatMap((room) => Object.values<Operation>(room));

@@ -83,7 +83,7 @@ export class Oversight {
     };
     return {
       admit: (headers) => noted(() => guard.admit(headers)),
-      authenticate: (headers) => noted(() => guard.authenticate(headers)),
+      authenticate: (headers, path) => noted(() => guard.authenticate(headers, path)),
       renew: (caller) => guard.renew(caller),
       concerns: (record) => guard.concerns(record),
     };

@@ -1,6 +1,8 @@
 import type { Capabilities } from '../agents/runtime.ts';
 import { agentHandlers } from '../agents/service.ts';
 import { agentView } from '../agents/views.ts';
+import { oauthHandlers } from '../auth/oauth/service.ts';
+import { oauthView } from '../auth/oauth/views.ts';
 import { authHandlers } from '../auth/service.ts';
 import { authView } from '../auth/views.ts';
 import type { Handler, View } from '../kernel/handler.ts';
@@ -34,6 +36,7 @@ export interface RoomOptions {
 export const allViews: readonly View[] = [
   idempotencyView,
   authView,
+  oauthView,
   policyView,
   projectView,
   secretView,
@@ -49,6 +52,7 @@ export const allViews: readonly View[] = [
 export function pureHandlers(options: RoomOptions): readonly Handler[] {
   return [
     ...authHandlers,
+    ...oauthHandlers,
     ...policyHandlers,
     ...projectHandlers,
     ...secretHandlers,

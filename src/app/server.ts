@@ -53,6 +53,7 @@ import { type Identity, makeIdentity } from './identity.ts';
 import { Journal } from './journal.ts';
 import { keyringOf, withoutPassphrase } from './keys.ts';
 import { pureHandlers } from './rooms.ts';
+import { makeOAuth, type OAuth } from './oauth.ts';
 import { Oversight } from './oversight.ts';
 import { commandRunner, endLeftChecks } from './run-command.ts';
 import { openRules, ruleFollower, type Rules } from './rules.ts';
@@ -94,6 +95,7 @@ interface Parts {
   readonly rules: Rules;
   readonly gate: Gate;
   readonly identity: Identity;
+  readonly oauth: OAuth;
   readonly boundary: TeamBoundary;
   readonly vault: Vault;
   readonly oversight: Oversight;
@@ -178,6 +180,14 @@ async function open(options: ServerOptions, scope: Scope): Promise<Server> {
     onFailure: (error) => journal.failure('audit', error),
   });
   scope.defer(() => oversight.stop());
+  const oauth = makeOAuth({
+    reader: engine.reader,
+    keys: async () => (await vault.ring()).keys,
+    prover: identity.prover,
+    call: (operation, input) => registry.as(systemCaller('oauth'))(operation, input),
+    limit: oversight.limit,
+    innerClients: options.config.innerClients,
+  });
   const rules = await openRules({
     reader: engine.reader,
     home: options.config.home,
@@ -185,7 +195,7 @@ async function open(options: ServerOptions, scope: Scope): Promise<Server> {
     now,
   });
   const gate = makeGate(engine.reader, boundary, judgeOf(rules.book), vault);
-  const made = { identity, boundary, vault, oversight, rules, gate };
+  const made = { identity, oauth, boundary, vault, oversight, rules, gate };
   const registry: Registry = makeRegistry(options, tools, engine, journal, facts, made);
   const parts: Parts = { options, scope, engine, registry, journal, tools, ...made };
   const token = ensureToken(places.token);
@@ -212,15 +222,9 @@ function makeRegistry(
   engine: Engine,
   journal: Journal,
   facts: Facts,
-  {
-    identity,
-    boundary,
-    vault,
-    oversight,
-    rules,
-    gate,
-  }: Pick<Parts, 'identity' | 'boundary' | 'vault' | 'oversight' | 'rules' | 'gate'>,
+  made: Pick<Parts, 'identity' | 'oauth' | 'boundary' | 'vault' | 'oversight' | 'rules' | 'gate'>,
 ): Registry {
+  const { identity, oauth, boundary, vault, oversight, rules, gate } = made;
   const { places, git, host, check } = tools;
   const { core, reader, feed } = engine;
   const { environment, version, config } = options;
@@ -233,6 +237,7 @@ function makeRegistry(
     ...agentActions({ runtimes, environment, ...readingOf(options, vault) }),
     ...runActions,
     ...identity.handlers,
+    ...oauth.handlers,
     ...rules.handlers,
     ...gate.handlers(),
   ];
@@ -410,7 +415,7 @@ interface Doors {
 }
 
 async function openDoors(parts: Parts, token: string): Promise<Doors> {
-  const { options, scope, engine, registry, journal, identity, boundary, vault, oversight, tools } = parts;
+  const { options, scope, engine, registry, journal, identity, oauth, boundary, vault, oversight, tools } = parts;
   const { host } = options.config;
   const tls = await tlsOf(options.config, tools.places.tls, async () => (await vault.ring()).keys, now());
   const { startGateway } = await import('../gateway/server.ts');
@@ -425,12 +430,14 @@ async function openDoors(parts: Parts, token: string): Promise<Doors> {
   const mcp = mcpDoor(doors);
   const gateway = await startGateway({
     ...doors,
-    extraRoutes: [...mcp.routes, ...oversight.routes],
+    extraRoutes: [...mcp.routes, ...oversight.routes, ...oauth.routes],
     knock: oversight.knock,
-    guard: (port) =>
-      oversight.watched(
-        createGuard({ token, port, credentials: [identity.authenticator], secure: tls !== null, names: namesOf(host) }),
-      ),
+    challenge: oauth.challenge,
+    guard: (port) => {
+      const address = { port, secure: tls !== null, names: namesOf(host) };
+      oauth.serve(address);
+      return oversight.watched(createGuard({ token, credentials: [identity.authenticator, oauth.grants], ...address }));
+    },
     sees: (caller, record) => boundary.sees(caller, record),
     host,
     port: options.config.port,

@@ -86,6 +86,8 @@ const teamRules: Readonly<Record<string, Rule>> = {
   'key.create': 'everybody',
   'key.list': 'everybody',
   'key.revoke': 'everybody',
+  'grant.list': 'everybody',
+  'grant.revoke': 'everybody',
 };
 
 /** How teams bound an operation. */

@@ -7,24 +7,24 @@ import { actorName } from '../kernel/actor.ts';
 import { type Caller, covers } from '../kernel/caller.ts';
 import type { Clock } from '../kernel/clock.ts';
 import { AppError, conflict } from '../kernel/error.ts';
-import { action, type ActionContext, type Handler, type Reader } from '../kernel/handler.ts';
-import { type Keys, open, seal } from '../kernel/seal.ts';
-import { Attempts } from './attempts.ts';
+import { action, type ActionContext, type Handler } from '../kernel/handler.ts';
+import { type Keys, seal } from '../kernel/seal.ts';
 import { narrowScopes, narrowTeams } from './narrow.ts';
 import { authOps } from './contract.ts';
-import { Familiar } from './familiar.ts';
 import type { Source } from './lanes.ts';
-import { hashPassword, passwordFits, refuseCrowd } from './password.ts';
+import { hashPassword } from './password.ts';
+import { type Attempt, factorPlace, Prover } from './prover.ts';
 import { personScopes } from './roles.ts';
 import { newRecoveryCodes, newToken, recoveryHash } from './secret.ts';
 import { wrong } from './service.ts';
-import { factorUri, newFactor, stepOf } from './totp.ts';
-import { findUser, hasFactor, hasRecovery, listKeys, listLogins, shownUser, userNamed, type UserRow } from './views.ts';
+import { factorUri, newFactor } from './totp.ts';
+import { findUser, hasFactor, listKeys, listLogins, shownUser, userNamed, type UserRow } from './views.ts';
 
 export interface AuthActionOptions {
   readonly clock: Clock;
   /** The keys that second factors are sealed with. */
   readonly keys: () => Promise<Keys>;
+  readonly prover: Prover;
   readonly lifetimes?: Partial<Lifetimes>;
 }
 
@@ -37,24 +37,6 @@ export interface Lifetimes {
 }
 export const defaultLifetimes: Lifetimes = { absoluteMs: 30 * 24 * 3_600_000, idleMs: 12 * 3_600_000 };
 
-/**
- * A name is tried slowly soon; an address, behind which many people may be, later.
- *
- * Wrong attempts at a name from everywhere count together, so that many addresses guess no faster than one. That alone would let
- * strangers keep a user out for as long as they go on; so from an address where the user has logged in before, only the attempts from
- * there count. Elsewhere the user waits with the others, at most five minutes for a turn.
- */
-const limits = {
-  name: { free: 5, firstMs: 1_000, longestMs: 5 * 60_000, forgetMs: 10 * 60_000 },
-  address: { free: 50, firstMs: 1_000, longestMs: 60_000, forgetMs: 60_000 },
-} as const;
-
-/** Which of the two a code was, as the log may know it. */
-interface Factor {
-  readonly step: number | null;
-  readonly recovery: string | null;
-}
-
 /** Operations of users, logins and keys. */
 export function authActions(options: AuthActionOptions): readonly Handler[] {
   return [...new Doorkeeper(options).handlers(), ...keyActions(options.clock)];
@@ -62,17 +44,13 @@ export function authActions(options: AuthActionOptions): readonly Handler[] {
 
 class Doorkeeper {
   readonly #options: AuthActionOptions;
-  readonly #names: Attempts;
-  readonly #addresses: Attempts;
-  readonly #familiar = new Familiar();
 
   constructor(options: AuthActionOptions) {
     this.#options = options;
-    this.#names = new Attempts(options.clock, limits.name);
-    this.#addresses = new Attempts(options.clock, limits.address);
   }
 
   handlers(): readonly Handler[] {
+    const { prover } = this.#options;
     return [
       action(authOps.createUser, async (ctx, { password, ...rest }) => {
         refuseGuessable(password, rest.name);
@@ -91,7 +69,7 @@ class Doorkeeper {
       action(authOps.createLogin, (ctx, input) => this.#login(ctx, input)),
       action(authOps.changePassword, async (ctx, { current, password }) => {
         const row = person(ctx);
-        await this.#prove(ctx, row, current);
+        await prover.prove(ctx.db, attemptOf(ctx, row.name), row, current);
         refuseGuessable(password, row.name);
         const changed = {
           user: row.id,
@@ -116,7 +94,7 @@ class Doorkeeper {
         const row = person(ctx);
         if (row.factor === null || hasFactor(row))
           throw conflict('No second factor was begun.', { fix: 'Begin one first (maos account enrol).' });
-        const step = await this.#guarded(ctx, row, async () => this.#stepOf(row, code));
+        const step = await prover.guarded(attemptOf(ctx, row.name), () => prover.stepOf(row, code));
         const recovery = newRecoveryCodes();
         const confirmed = {
           kind: 'confirmed',
@@ -130,7 +108,7 @@ class Doorkeeper {
       action(authOps.unenrol, async (ctx, { password, code }) => {
         const row = person(ctx);
         if (!hasFactor(row)) throw conflict('There is no second factor.', { fix: 'Nothing has to be done.' });
-        const factor = await this.#prove(ctx, row, password, code);
+        const factor = await prover.prove(ctx.db, attemptOf(ctx, row.name), row, password, code);
         await ctx.call(authOps.recordFactor, { user: row.id, step: { kind: 'removed', factor } });
         return {};
       }),
@@ -139,70 +117,25 @@ class Doorkeeper {
 
   /** Takes as long for a name that nobody has, and answers the same. */
   async #login(ctx: ActionContext, input: { name: string; password: string; code?: string | undefined }) {
-    const row = userNamed(ctx.db, input.name);
-    const known = row === undefined || row.disabled === 1 || row.removed === 1 ? undefined : row;
-    const factor = await this.#prove(ctx, known, input.password, input.code, input.name);
+    const known = Prover.known(ctx.db, input.name);
+    const attempt = attemptOf(ctx, input.name);
+    const factor = await this.#options.prover.prove(ctx.db, attempt, known, input.password, input.code);
     if (known === undefined) throw wrong();
     const { token, hash } = newToken('login');
     const expiresAt = this.#options.clock.now() + { ...defaultLifetimes, ...this.#options.lifetimes }.absoluteMs;
     const report = { user: known.name, password: known.password, factor, hash, expiresAt };
     return { login: await ctx.call(authOps.recordLogin, report), token };
   }
+}
 
-  /** Refuses a wrong password, and a wrong or missing code of who has a second factor. */
-  #prove(
-    ctx: ActionContext,
-    row: UserRow | undefined,
-    password: string,
-    code?: string,
-    name = row?.name ?? '',
-  ): Promise<Factor> {
-    const source = sourceOf(ctx.caller);
-    refuseCrowd(source);
-    return this.#guarded(ctx, { name }, async () => {
-      if (!(await passwordFits(password, row?.password, source)) || row === undefined) throw wrong();
-      if (!hasFactor(row)) return { step: null, recovery: null };
-      // Said only to who knows the password.
-      if (code === undefined) throw secondFactor();
-      return this.#factorOf(ctx.db, row, code);
-    });
-  }
+/** An attempt at a name, counted against where the caller comes from as well. */
+function attemptOf({ caller }: ActionContext, name: string): Attempt {
+  return { name, source: sourceOf(caller) };
+}
 
-  /** One attempt, counted against its name and its address until it is known to be right. */
-  async #guarded<Result>(
-    ctx: ActionContext,
-    { name }: { name: string },
-    attempt: () => Promise<Result>,
-  ): Promise<Result> {
-    const { key: address, known } = sourceOf(ctx.caller);
-    const tried = known || this.#familiar.knows(name, address) ? `${name} ${address}` : name;
-    this.#addresses.begin(address);
-    this.#names.begin(tried);
-    const result = await attempt();
-    this.#names.succeeded(tried);
-    // Whoever has one account would otherwise guess at all others for as long as they like.
-    this.#addresses.forgive(address);
-    if (!known) this.#familiar.remember(name, address);
-    return result;
-  }
-
-  async #factorOf(db: Reader, row: UserRow, code: string): Promise<Factor> {
-    if (/^\d{6}$/.test(code)) {
-      const step = await this.#stepOf(row, code);
-      if (step <= (row.factor_step ?? 0)) throw wrong();
-      return { step, recovery: null };
-    }
-    const recovery = recoveryHash(code);
-    if (!hasRecovery(db, row.id, recovery)) throw wrong();
-    return { step: null, recovery };
-  }
-
-  async #stepOf(row: UserRow, code: string): Promise<number> {
-    const secret = open(await this.#options.keys(), row.factor ?? '', factorPlace(row));
-    const step = stepOf(secret, code, this.#options.clock.now());
-    if (step === undefined) throw wrong();
-    return step;
-  }
+/** By what a caller is told from others: its credential, or where it comes from. */
+function sourceOf({ credential, actor }: Caller): Source {
+  return { key: credential ?? actorName(actor), known: credential?.startsWith('from ') !== true };
 }
 
 /** What callers see and end of their own, and what keys they make. */
@@ -280,22 +213,6 @@ function refuseGuessable(password: string, name: string): void {
   throw new AppError('invalid', 'This password is easy to guess.', {
     fix: 'Leave out the user’s name, and use more than a few different characters.',
     issues: [{ path: 'password', message: 'Is easy to guess.' }],
-  });
-}
-
-/** By what a caller is told from others: its credential, or where it comes from. */
-function sourceOf({ credential, actor }: Caller): Source {
-  return { key: credential ?? actorName(actor), known: credential?.startsWith('from ') !== true };
-}
-
-function factorPlace({ id }: UserRow): string {
-  return `user/${id}/factor`;
-}
-
-function secondFactor(): AppError {
-  return new AppError('unauthenticated', 'A code is needed as well.', {
-    fix: 'Give the six digits of the authenticator app, or a recovery code, as "code".',
-    details: { needs: 'code' },
   });
 }
 

@@ -15,6 +15,7 @@ import { GroupWriter } from '../log/writer.ts';
 import { authActions } from './actions.ts';
 import { Authenticator } from './authenticator.ts';
 import { authOps } from './contract.ts';
+import { Prover } from './prover.ts';
 import { authHandlers } from './service.ts';
 import { authView } from './views.ts';
 
@@ -36,7 +37,11 @@ export class AuthRoom {
     views.prepare(this.log.database);
     const now = (): number => this.clock.now();
     const keys = keysOf([newKey('test')]);
-    const handlers = [...authHandlers, ...authActions({ clock: this.clock, keys: async () => keys, lifetimes })];
+    const prover = new Prover({ clock: this.clock, keys: async () => keys });
+    const handlers = [
+      ...authHandlers,
+      ...authActions({ clock: this.clock, keys: async () => keys, prover, lifetimes }),
+    ];
     const core = new GroupWriter(new Pipeline({ log: this.log, views, handlers, now, newId }));
     this.#reader = openReader(join(this.folder, 'maos.db'));
     this.registry = new Registry({ handlers, reader: this.#reader, core, now, newId });

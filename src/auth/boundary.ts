@@ -58,7 +58,7 @@ export interface BoundaryOptions {
 }
 
 /** Records that tell who may come in: for those who may see users. */
-const accessRecords = /^(?:user|login|key)\.|^agent\.token_issued$/;
+const accessRecords = /^(?:user|login|key|grant|client|oauth)\.|^agent\.token_issued$/;
 
 /** See the head of this file. */
 export class TeamBoundary {

@@ -18,7 +18,7 @@ describe('the guard', () => {
     { host: good.host, 'sec-websocket-protocol': `maos.v1, bearer.${token}` },
     { host: good.host, 'sec-websocket-protocol': `bearer.${token}` },
   ])('lets in %j', (headers) => {
-    expect(guard.authenticate(headers)).toEqual(localCaller);
+    expect(guard.authenticate(headers, '/')).toEqual(localCaller);
   });
 
   it.each([
@@ -35,7 +35,7 @@ describe('the guard', () => {
     { ...good, origin: 'http://127.0.0.1:3000' },
     { ...good, origin: 'http://dash.example:3000.evil.example' },
   ])('forbids %j, whatever the token', (headers) => {
-    expect(() => guard.authenticate(headers)).toThrowError(expect.objectContaining({ code: 'forbidden' }));
+    expect(() => guard.authenticate(headers, '/')).toThrowError(expect.objectContaining({ code: 'forbidden' }));
     expect(() => guard.admit(headers)).toThrowError(expect.objectContaining({ code: 'forbidden' }));
   });
 
@@ -49,12 +49,12 @@ describe('the guard', () => {
     { ...good, authorization: `Bearer ${token.slice(1)}` },
     { host: good.host, 'sec-websocket-protocol': 'bearer.wrong' },
   ])('does not know %j', (headers) => {
-    expect(() => guard.authenticate(headers)).toThrowError(expect.objectContaining({ code: 'unauthenticated' }));
+    expect(() => guard.authenticate(headers, '/')).toThrowError(expect.objectContaining({ code: 'unauthenticated' }));
   });
 
   it('takes the bare name on port 80', () => {
     const web = createGuard({ token, port: 80 });
-    expect(web.authenticate({ ...good, host: 'localhost' })).toEqual(localCaller);
+    expect(web.authenticate({ ...good, host: 'localhost' }, '/')).toEqual(localCaller);
     expect(() => guard.admit({ host: 'localhost' })).toThrow('This server is not');
   });
 });

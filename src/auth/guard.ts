@@ -14,8 +14,8 @@ export interface GuardedHeaders {
 
 /** Knows the credentials that were given out: `authenticator.ts`, and others beside it. */
 export interface Credentials {
-  /** Who a token stands for by now; undefined: nobody, and nothing tells why. */
-  callerOf(token: string): Caller | undefined;
+  /** Who a token stands for by now, where it counts for this path; undefined: nobody, and nothing tells why. */
+  callerOf(token: string, path: string): Caller | undefined;
   /** The same caller by now; undefined once its credential has ended. */
   renew(caller: Caller): Caller | undefined;
   /** Whether a record may have changed an answer. */
@@ -42,13 +42,33 @@ export interface Guard {
   /** Refuses requests of other sites and for other names (DNS rebinding). */
   admit(headers: GuardedHeaders): void;
   /** `admit`, then the token. */
-  authenticate(headers: GuardedHeaders): Caller;
+  authenticate(headers: GuardedHeaders, path: string): Caller;
   /** The same caller by now; refuses one whose credential has ended. */
   renew(caller: Caller): Caller;
   concerns(record: LogRecord): boolean;
 }
 
 const loopback = ['127.0.0.1', 'localhost', '[::1]'];
+
+/** Where a server can be called: its port, whether it speaks TLS, and names besides those of loopback. */
+export type Address = Pick<GuardOptions, 'port' | 'secure' | 'names'>;
+
+/** By what it is called in the header Host. */
+function hostsOf({ port, secure = false, names = [] }: Address): string[] {
+  const usual = port === (secure ? 443 : 80);
+  const called = [...loopback, ...names.map((name) => (name.includes(':') ? `[${name}]` : name).toLowerCase())];
+  return called.flatMap((name) => (usual ? [name, `${name}:${port}`] : [`${name}:${port}`]));
+}
+
+/** The origins that are this server. */
+export function originsOf(address: Address): string[] {
+  return hostsOf(address).map((host) => originOf(host, address.secure));
+}
+
+/** The origin of a host that the guard has let pass, as everybody writes it: without the port that goes without saying. */
+export function originOf(host: string, secure = false): string {
+  return new URL(`${secure ? 'https' : 'http'}://${host}`).origin;
+}
 
 /** The guard of a server on loopback, or of one that goes by other names too. */
 export function createGuard({
@@ -60,9 +80,7 @@ export function createGuard({
   names = [],
 }: GuardOptions): Guard {
   const scheme = secure ? 'https' : 'http';
-  const usual = port === (secure ? 443 : 80);
-  const called = [...loopback, ...names.map((name) => (name.includes(':') ? `[${name}]` : name).toLowerCase())];
-  const hosts = new Set(called.flatMap((name) => (usual ? [name, `${name}:${port}`] : [`${name}:${port}`])));
+  const hosts = new Set(hostsOf({ port, secure, names }));
   const allowed = new Set([...[...hosts].map((host) => `${scheme}://${host}`), ...origins]);
 
   const admit = ({ host, origin }: GuardedHeaders): void => {
@@ -78,11 +96,11 @@ export function createGuard({
     }
   };
 
-  const authenticate = (headers: GuardedHeaders): Caller => {
+  const authenticate = (headers: GuardedHeaders, path: string): Caller => {
     admit(headers);
     const given = bearer(headers);
     if (given !== undefined && sameToken(given, token)) return localCaller;
-    const found = given === undefined ? undefined : first(credentials, (some) => some.callerOf(given));
+    const found = given === undefined ? undefined : first(credentials, (some) => some.callerOf(given, path));
     if (found !== undefined) return found;
     throw unauthenticated(
       given === undefined ? 'The request carries no token.' : 'The token is not one that this server knows.',

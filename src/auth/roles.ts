@@ -45,7 +45,7 @@ const scopesOf: Readonly<Record<Role, readonly string[]>> = {
 };
 
 /** What a person may do for themselves, whatever their role. */
-const personal = ['account:*', 'login:*', 'key:*'] as const;
+const personal = ['account:*', 'login:*', 'key:*', 'grant:*'] as const;
 
 /** The scopes that an agent has by its role. */
 export function agentScopes(role: Role): readonly string[] {

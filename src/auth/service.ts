@@ -68,7 +68,7 @@ export const authHandlers: readonly Handler[] = [
         ctx.emit(authEvents.factorConfirmed, row.id, { step: step.step, recovery: step.recovery });
         break;
       case 'removed':
-        spend(ctx, row, step.factor);
+        spendFactor(ctx, row, step.factor);
         ctx.emit(authEvents.factorRemoved, row.id, {});
         break;
     }
@@ -78,7 +78,7 @@ export const authHandlers: readonly Handler[] = [
     const row = userNamed(ctx.db, user);
     // Between the look at the password and this commit all of it may have changed.
     if (row === undefined || row.disabled === 1 || row.removed === 1 || row.password !== password) throw wrong();
-    spend(ctx, row, factor);
+    spendFactor(ctx, row, factor);
     const id = ctx.newId('login');
     ctx.emit(authEvents.loginCreated, id, { user: row.id, hash, expiresAt });
     return findLogin(ctx.db, id, null);
@@ -116,7 +116,7 @@ export function wrong(): AppError {
 }
 
 /** Uses up the code or the recovery code of a second factor; a user without one needs neither. */
-function spend(
+export function spendFactor(
   ctx: CommandContext,
   row: UserRow,
   { step, recovery }: { readonly step: number | null; readonly recovery: string | null },

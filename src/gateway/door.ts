@@ -8,8 +8,8 @@ import type { Registry } from './registry.ts';
 export interface DoorGuard {
   /** Refuses requests for another host or from another site's page. */
   admit(headers: IncomingHttpHeaders): void;
-  /** `admit`, then the caller's token. */
-  authenticate(headers: IncomingHttpHeaders): Caller;
+  /** `admit`, then the caller's token, which may count for some paths only. */
+  authenticate(headers: IncomingHttpHeaders, path: string): Caller;
   /** What a caller may do by now; refuses one whose credential has ended since. For connections that stay open. */
   renew(caller: Caller): Caller;
   /** Whether a record may have changed what callers may do. */
@@ -31,10 +31,12 @@ export interface FailurePlace {
   readonly trace: string | undefined;
 }
 
-/** A route that is not an operation, for example a page of the dashboard. Called for authenticated requests only. */
+/** A route that is not an operation, for example a page of the dashboard. */
 export interface ExtraRoute {
   readonly method: 'GET' | 'POST' | 'DELETE';
   readonly path: string;
+  /** Asks for no credential, because it is how one gets one: its caller is always a stranger, and it bounds by itself what strangers can do. */
+  readonly open?: true;
   handle(request: IncomingMessage, response: ServerResponse, caller: Caller, lease: Lease): void | Promise<void>;
 }
 
@@ -90,5 +92,7 @@ export interface Door {
   readonly version: string;
   readonly limits: Limits;
   readonly extraRoutes: readonly ExtraRoute[];
+  /** What a 401 says: how one gets a token for this path. */
+  challenge(request: IncomingMessage): string;
   onFailure(error: unknown, place: FailurePlace): void;
 }

@@ -110,7 +110,8 @@ export function sendJson(
 
 /** Answers with an error, if there is still someone to answer. */
 export function sendProblem(door: Door, request: IncomingMessage, response: ServerResponse, error: unknown): void {
-  const { status, headers, error: data } = problem(error);
+  const { status, headers: usual, error: data } = problem(error);
+  const headers = status === 401 ? { ...usual, 'www-authenticate': door.challenge(request) } : usual;
   if (!(error instanceof AppError)) {
     const header = request.headers['x-trace-id'];
     door.onFailure(error, {

@@ -52,6 +52,8 @@ export interface GatewayOptions {
   readonly version: string;
   readonly scope: Scope;
   readonly extraRoutes?: readonly ExtraRoute[];
+  /** What the header WWW-Authenticate of a 401 says. */
+  readonly challenge?: (request: IncomingMessage) => string;
   /** What a caller has left of its calls, as headers of each answer. */
   readonly rates?: (caller: Caller) => Readonly<Record<string, string>>;
   /** Throws `exhausted` when somebody without a credential asks too often; called before anything of the request is read. */
@@ -84,7 +86,12 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   server.maxHeadersCount = limits.headerCount + 1;
   const port = await listen(server, options.host, options.port);
   const { registry, feed, clock, version, extraRoutes = [], onFailure = () => undefined } = options;
-  const { sees = () => true, rates = () => ({}), knock = () => undefined } = options;
+  const {
+    sees = () => true,
+    rates = () => ({}),
+    knock = () => undefined,
+    challenge = () => 'Bearer realm="maos"',
+  } = options;
   const guard = options.guard(port);
   const leases = new Leases({ feed, guard, clock, limits, onFailure });
   const lease = (caller: Caller): Lease => leases.of(caller);
@@ -101,6 +108,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     rates,
     knock,
     lease,
+    challenge,
   };
   const followers = new Followers(limits.followers);
   const upgrader = new Upgrader(door, followers);
@@ -177,7 +185,13 @@ class Front {
     }
     if (method === 'OPTIONS') return answerPreflight(door, request, response);
     const address = `${method} ${path}`;
-    const caller = this.#callerOf(request, address);
+    const extra = this.#extra.get(address);
+    // On an open route of its own a header is no credential of ours; on an open operation it still says who calls.
+    const open =
+      extra === undefined
+        ? this.#open.has(address) && request.headers.authorization === undefined
+        : extra.open === true;
+    const caller = this.#callerOf(request, path, open);
     allowOrigin(request, response);
     if (request.rawHeaders.length / 2 > door.limits.headerCount) {
       throw new HttpError(
@@ -188,7 +202,6 @@ class Front {
         { connection: 'close' },
       );
     }
-    const extra = this.#extra.get(address);
     if (extra !== undefined) await extra.handle(request, response, caller, door.lease(caller));
     else if (address === 'GET /openapi.json') {
       const { describeApi } = await import('./openapi.ts');
@@ -202,10 +215,9 @@ class Front {
   }
 
   /** Who comes without a credential may only ask for one. */
-  #callerOf(request: IncomingMessage, address: string): Caller {
+  #callerOf(request: IncomingMessage, path: string, open: boolean): Caller {
     const { guard } = this.#door;
-    if (request.headers.authorization !== undefined || !this.#open.has(address))
-      return guard.authenticate(request.headers);
+    if (!open) return guard.authenticate(request.headers, path);
     guard.admit(request.headers);
     const caller = stranger(networkOf(request.socket.remoteAddress));
     this.#door.knock(caller);

@@ -32,7 +32,7 @@ export class Upgrader {
     socket.on('error', () => socket.destroy());
     try {
       refuseTwice(request);
-      const caller = this.#door.guard.authenticate(request.headers);
+      const caller = this.#door.guard.authenticate(request.headers, targetOf(request).path);
       if (targetOf(request).path !== livePath)
         throw new HttpError(404, 'not_found', 'There is no WebSocket here.', `Connect to ${livePath}.`);
       const [{ WebSocketServer }, { LiveSocket }] = await Promise.all([import('ws'), import('./socket.ts')]);

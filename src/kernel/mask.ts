@@ -43,8 +43,8 @@ interface Shape {
 
 /** The tokens that MAOS gives out, and the keys that its agents sign with. */
 const tokens: Shape = {
-  pattern: /maos[alk]?_[A-Za-z0-9_-]{43}/g,
-  begun: /(?:m|ma|mao|maos[alk]?|maos[alk]?_[A-Za-z0-9_-]{0,42})$/,
+  pattern: /maos[aclkr]?_[A-Za-z0-9_-]{43}/g,
+  begun: /(?:m|ma|mao|maos[aclkr]?|maos[aclkr]?_[A-Za-z0-9_-]{0,42})$/,
   longest: 49,
 };
 

@@ -64,7 +64,7 @@ export class McpTestServer extends TestServer {
         if (!open) return guard;
         return {
           ...guard,
-          authenticate: (headers) => guard.authenticate({ ...headers, authorization: `Bearer ${token}` }),
+          authenticate: (headers, path) => guard.authenticate({ ...headers, authorization: `Bearer ${token}` }, path),
         };
       },
     });

@@ -14,9 +14,14 @@ const timeoutMs = z
   .max(7 * 24 * 3_600_000)
   .describe('Wall time of one session.');
 const budgetUsd = z.number().positive().describe('Money that one session may use.');
+const budgetTokens = z.int().positive().describe('Tokens that one session may use.');
 
 /** Bounds of one agent. */
-export const agentLimits = z.strictObject({ timeoutMs: timeoutMs.default(3_600_000), budgetUsd: budgetUsd.optional() });
+export const agentLimits = z.strictObject({
+  timeoutMs: timeoutMs.default(3_600_000),
+  budgetUsd: budgetUsd.optional(),
+  budgetTokens: budgetTokens.optional(),
+});
 
 /** What can be set about an agent; without defaults, so that an update changes what it names and nothing else. */
 const settings = {
@@ -50,11 +55,9 @@ const changes = {
   name,
   ...settings,
   limits: z
-    .strictObject({
-      timeoutMs,
-      budgetUsd: budgetUsd.nullable().describe('Money that one session may use; null: no bound.'),
-    })
-    .partial(),
+    .strictObject({ timeoutMs, budgetUsd: budgetUsd.nullable(), budgetTokens: budgetTokens.nullable() })
+    .partial()
+    .describe('null: no bound.'),
 };
 const configurationShape = z.strictObject(configuration);
 export type AgentConfiguration = z.output<typeof configurationShape>;
@@ -69,15 +72,13 @@ export const usage = z.strictObject({
 });
 
 /**
- * How usage is summed, everywhere: SQL over a table with a row a session, its `cost` (null: no price was told), its `tokens`, and
- * whether it has `ended`. An unknown price is never a zero: `unpriced` says that the sum is a lower bound so far, `unknown` that
- * it stays one, which stops whatever has a budget in money.
+ * How usage is summed, everywhere: SQL over a table with a row a session, its `cost` (null: no price was told), and its `tokens`.
+ * An unknown price is never a zero: `unpriced` says that the sum is a lower bound.
  */
 export const usageSums = {
   costUsd: 'coalesce(sum(cost), 0)',
   tokens: 'coalesce(sum(tokens), 0)',
   unpriced: 'coalesce(max(cost IS NULL AND tokens > 0), 0)',
-  unknown: 'coalesce(max(cost IS NULL AND tokens > 0 AND ended), 0)',
 } as const;
 
 /** Where the value of a variable comes from that is not kept: a variable of the server, or a secret. */
@@ -106,13 +107,18 @@ export const sessionRequest = z.strictObject({
   task: z.string().nullable().default(null),
   workspace: z.string().nullable().default(null),
   timeoutMs: z.int().nullable().default(null),
-  budgetUsd: budgetUsd
-    .nullable()
-    .default(null)
-    .describe('Told to the program as its budget, where that is less than the agent’s limit.'),
+  budgetUsd: budgetUsd.nullable().default(null).describe('The most money that it may be promised.'),
   resultSchema: z.unknown().optional(),
 });
 export type SessionRequest = z.output<typeof sessionRequest>;
+
+/** What a session is promised of its budgets: it is stopped when it has used that up. */
+export const promised = z.strictObject({
+  usd: z.number().nullable().describe('null: nothing bounds it.'),
+  tokens: z.int().nullable(),
+  payers: z.array(z.string()).describe('Whose budgets it is charged to: run:run_…, fleet:'),
+});
+export type Promised = z.output<typeof promised>;
 
 /** What a session amounts to; see `Outcome` in `runtime.ts`. */
 export const outcome = z.discriminatedUnion('kind', [
@@ -136,6 +142,7 @@ export const session = z.strictObject({
   generation: z.int(),
   state: z.enum(['starting', 'running', 'ended']),
   request: sessionRequest,
+  promised: promised.nullable().describe('null: it uses neither money nor tokens.'),
   folder: z.string().describe('Where its output is kept.'),
   pid: z.int().nullable(),
   startTime: z.string().nullable(),
@@ -197,6 +204,8 @@ export const agentEvents = {
     z.strictObject({
       generation,
       request: sessionRequest,
+      /** Records of an older MAOS do not have it. */
+      promised: promised.nullable().optional(),
       folder: z.string(),
       sessionId: z.string(),
       providerSession: z.string().nullable(),
@@ -303,6 +312,7 @@ export const agentOps = {
     refusals: {
       conflict: 'It already has a session.',
       invalid: 'Its runtime lacks what was asked for, which is named.',
+      exhausted: 'A budget that applies has nothing left; it is named, with what to do.',
     },
   }),
   stop: operation({

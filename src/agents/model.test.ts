@@ -74,6 +74,7 @@ describe('reports', () => {
 });
 
 describe('usage', () => {
+  const used = 10;
   it('sums, and an unknown price makes the sum unknown', () => {
     expect(addUsage(usage, usage)).toEqual({
       inputTokens: 2,
@@ -86,13 +87,16 @@ describe('usage', () => {
   });
 
   it.each([
-    [undefined, null, ''],
-    [undefined, 99, ''],
-    [1, 0.5, ''],
-    [1, 1, ''],
-    [1, 1.01, 'It has used $1.0100 of its budget of $1.'],
-    [1, null, 'It has a budget of $1, but its program reports no price.'],
-  ])('budget %s, cost %s', (budget, costUsd, why) => {
-    expect(overBudget(budget, { ...usage, costUsd }) ?? '').toBe(why);
+    [null, null, null, ''],
+    [null, null, 99, ''],
+    [1, null, 0.5, ''],
+    [1, null, 1, ''],
+    [1, null, 1.01, 'It has used $1.0100 of its budget of $1.'],
+    [1, null, null, 'It has a budget of $1, but its program reports no price.'],
+    [null, used, null, ''],
+    [null, used - 1, null, `It has used ${used} of its budget of ${used - 1} tokens.`],
+    [1, used - 1, 0.5, `It has used ${used} of its budget of ${used - 1} tokens.`],
+  ])('budget %s and %s tokens, cost %s', (usd, tokens, costUsd, why) => {
+    expect(overBudget({ usd, tokens }, { ...usage, costUsd }) ?? '').toBe(why);
   });
 });

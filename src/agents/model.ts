@@ -100,10 +100,18 @@ export function addUsage(a: Usage, b: Usage): Usage {
   };
 }
 
-/** Why a session must stop because of money, or undefined while it may go on. An unknown price is a stop, not a zero. */
-export function overBudget(budgetUsd: number | undefined, usage: Usage): string | undefined {
-  if (budgetUsd === undefined) return undefined;
-  if (usage.costUsd === null) return `It has a budget of $${budgetUsd}, but its program reports no price.`;
-  if (usage.costUsd <= budgetUsd) return undefined;
-  return `It has used $${usage.costUsd.toFixed(4)} of its budget of $${budgetUsd}.`;
+/** What one session may use; null: nothing bounds it. */
+export interface Bound {
+  readonly usd: number | null;
+  readonly tokens: number | null;
+}
+
+/** Why a session must stop because of what it uses, or undefined while it may go on. An unknown price is a stop, not a zero. */
+export function overBudget({ usd, tokens }: Bound, usage: Usage): string | undefined {
+  const { costUsd } = usage;
+  const used = usage.inputTokens + usage.outputTokens + usage.cacheReadTokens + usage.cacheWriteTokens;
+  if (tokens !== null && used > tokens) return `It has used ${used} of its budget of ${tokens} tokens.`;
+  if (usd === null) return undefined;
+  if (costUsd === null) return `It has a budget of $${usd}, but its program reports no price.`;
+  return costUsd <= usd ? undefined : `It has used $${costUsd.toFixed(4)} of its budget of $${usd}.`;
 }

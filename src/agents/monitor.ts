@@ -13,7 +13,7 @@ import type { Call } from '../kernel/handler.ts';
 import type { InputOf, Operation } from '../kernel/operation.ts';
 import { agentOps } from './contract.ts';
 import { overBudget } from './model.ts';
-import type { Assignment } from './roster.ts';
+import { type Assignment, boundOf } from './roster.ts';
 import type { ExitStatus, HostProcess, Outcome, OutputReader, Runtime } from './runtime.ts';
 import { blind, differs, see, type Sight } from './sight.ts';
 
@@ -190,11 +190,10 @@ export class Monitor {
   }
 
   #keepBudget(): void {
-    const { config } = this.#options.assignment;
     const { usage, turn } = this.#sight;
     if (usage === null) return;
     if (usage.costUsd === null && this.#options.runtime.priced === 'turn_end' && turn === 'working') return;
-    const problem = overBudget(config.limits.budgetUsd, usage);
+    const problem = overBudget(boundOf(this.#options.assignment), usage);
     if (problem !== undefined) this.stop({ reason: 'budget', message: problem }, stopGraceMs);
   }
 

@@ -54,7 +54,7 @@ export function checkRequest(runtimes: Runtimes, config: AgentConfiguration, req
     demand(runtimes, runtime, 'structuredOutput', 'cannot return a structured result');
   }
   // A command uses no tokens, so a budget does not concern it.
-  if (limits.budgetUsd !== undefined && can.prompt)
+  if ((limits.budgetUsd !== undefined || limits.budgetTokens !== undefined) && can.prompt)
     demand(runtimes, runtime, 'usage', 'reports no usage, so its budget cannot be kept');
   if (!isAbsolute(request.cwd))
     throw invalid(`cwd must be an absolute path, not "${request.cwd}".`, { fix: 'Give the whole path.' });

@@ -1,8 +1,8 @@
 import { conflict, invalid, notFound } from '../kernel/error.ts';
 import type { Reader, SqlValue } from '../kernel/handler.ts';
 import { resolveId } from '../kernel/resolve.ts';
-import type { Agent, AgentConfiguration, AgentState, Session, SessionRequest } from './contract.ts';
-import { addUsage } from './model.ts';
+import type { Agent, AgentConfiguration, AgentState, Promised, Session, SessionRequest } from './contract.ts';
+import { addUsage, type Bound } from './model.ts';
 import type { Outcome, Usage } from './runtime.ts';
 
 interface AgentRow {
@@ -31,6 +31,7 @@ interface SessionRow extends UsageRow {
   readonly state: Session['state'];
   readonly config: string;
   readonly request: string;
+  readonly promised: string | null;
   readonly folder: string;
   readonly session_id: string;
   readonly resumes: string | null;
@@ -64,11 +65,13 @@ function usageOf(row: UsageRow): Usage | null {
 function sessionOf(row: SessionRow): Session {
   const request: SessionRequest = JSON.parse(row.request);
   const outcome: Outcome | null = row.outcome === null ? null : JSON.parse(row.outcome);
+  const promised: Promised | null = row.promised === null ? null : JSON.parse(row.promised);
   return {
     agent: row.agent,
     generation: row.generation,
     state: row.state,
     request,
+    promised,
     folder: row.folder,
     pid: row.pid,
     startTime: row.start_time,
@@ -227,6 +230,20 @@ export interface Assignment {
   readonly resumes: string | null;
   /** What earlier sessions of the conversation that it continues have used, as far as the program itself has recorded it. */
   readonly earlier: Usage | null;
+}
+
+/** What a session may use: the least of its agent’s limits, of what it was asked to keep within, and of what it was promised. */
+export function boundOf({ session, config }: Pick<Assignment, 'session' | 'config'>): Bound {
+  const { promised, request } = session;
+  return {
+    usd: least(config.limits.budgetUsd, request.budgetUsd, promised?.usd),
+    tokens: least(config.limits.budgetTokens, promised?.tokens),
+  };
+}
+
+function least(...bounds: readonly (number | null | undefined)[]): number | null {
+  const known = bounds.filter((bound) => typeof bound === 'number');
+  return known.length === 0 ? null : Math.min(...known);
 }
 
 /** A program that was killed has recorded nothing of that session. */

@@ -19,7 +19,7 @@ import { agentEnvironment, chosenVariables, missingVariables } from './environme
 import { sessionName } from './model.ts';
 import { Monitor, stopGraceMs } from './monitor.ts';
 import { findProgram } from './program.ts';
-import { type Assignment, assignmentAt, liveSessions } from './roster.ts';
+import { type Assignment, assignmentAt, boundOf, liveSessions } from './roster.ts';
 import type { Gate, Host, HostProcess, Launch, Outcome, Runtime } from './runtime.ts';
 
 export interface RunnerOptions {
@@ -200,7 +200,7 @@ export class Runner {
 
   #launch(assignment: Assignment, credentials: Readonly<Record<string, string>>): Launch {
     const { session, config, sessionId, resumes } = assignment;
-    const { prompt, argv, cwd, options, resultSchema, budgetUsd } = session.request;
+    const { prompt, argv, cwd, options, resultSchema } = session.request;
     const runtime = this.#runtime(assignment);
     const launch = runtime.launch({
       prompt,
@@ -208,7 +208,7 @@ export class Runner {
       model: config.model,
       resume: resumes,
       sessionId,
-      maxBudgetUsd: lower(config.limits.budgetUsd, budgetUsd),
+      maxBudgetUsd: boundOf(assignment).usd,
       resultSchema: resultSchema ?? null,
       env: { ...agentEnvironment(this.#options.environment, runtime.inherits ?? [], assignment), ...credentials },
       cwd,
@@ -295,12 +295,6 @@ function unsetVariables(names: readonly string[]): NotStarted {
     `The server’s environment has no ${them}, which it is to be given. ${fix}`,
     false,
   );
-}
-
-/** Requests of an older MAOS say nothing of a budget. */
-function lower(...budgets: readonly (number | null | undefined)[]): number | null {
-  const known = budgets.filter((budget) => typeof budget === 'number');
-  return known.length === 0 ? null : Math.min(...known);
 }
 
 function sentence(message: string, fix: string | undefined): string {

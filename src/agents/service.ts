@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { conflict, errorData, invalid } from '../kernel/error.ts';
 import { command, type CommandContext, type Handler, query } from '../kernel/handler.ts';
 import { sha256 } from '../kernel/hash.ts';
-import { type Agent, agentEvents, agentOps, type SessionRequest, type Signal } from './contract.ts';
+import { type Agent, agentEvents, agentOps, type Promised, type SessionRequest, type Signal } from './contract.ts';
 import { moved, uuidFrom } from './model.ts';
 import { reportHandlers } from './reports.ts';
 import { checkRequest, conversationFor, demand, knownRuntime } from './request.ts';
@@ -14,6 +14,14 @@ export interface AgentServiceOptions {
   readonly runtimes: ReadonlyMap<string, Capabilities>;
   /** The folder below which every session gets a folder for its output. */
   readonly transcripts: string;
+  /** What a session is promised of the budgets that apply to it; refuses one for which nothing is left. Left out: there are none. */
+  readonly reserve?: (
+    ctx: CommandContext,
+    agent: Agent,
+    request: SessionRequest,
+    /** Whether its runtime tells what it uses. */
+    tellsUsage: boolean,
+  ) => Promised;
 }
 
 /** Decides a signal to the agent's session. */
@@ -37,10 +45,13 @@ function begin(ctx: CommandContext, options: AgentServiceOptions, id: string, re
   moved(agent, 'request');
   checkRequest(options.runtimes, agent, request);
   const providerSession = conversationFor(request, agent.name, lastConversation(ctx.db, id, agent.runtime));
+  const { usage } = knownRuntime(options.runtimes, agent.runtime);
+  // In one commit with the session, so that nothing is promised twice. A command uses no tokens.
+  const promised = request.argv === null ? (options.reserve?.(ctx, agent, request, usage) ?? null) : null;
   const generation = agent.generation + 1;
   const folder = join(options.transcripts, id, String(generation));
   const sessionId = uuidFrom(Buffer.from(sha256(ctx.newId('session')), 'base64url'));
-  ctx.emit(agentEvents.requested, id, { generation, request, folder, sessionId, providerSession });
+  ctx.emit(agentEvents.requested, id, { generation, request, promised, folder, sessionId, providerSession });
   return agentAt(ctx.db, id);
 }
 
@@ -75,6 +86,8 @@ function rosterHandlers(options: AgentServiceOptions): Handler[] {
       knownRuntime(options.runtimes, changes.runtime ?? agent.runtime);
       if (changes.name !== undefined) checkName(ctx.db, changes.name, agent.id);
       const budgetUsd = limits?.budgetUsd === undefined ? agent.limits.budgetUsd : (limits.budgetUsd ?? undefined);
+      const budgetTokens =
+        limits?.budgetTokens === undefined ? agent.limits.budgetTokens : (limits.budgetTokens ?? undefined);
       ctx.emit(agentEvents.updated, agent.id, {
         name: changes.name ?? agent.name,
         runtime: changes.runtime ?? agent.runtime,
@@ -85,6 +98,7 @@ function rosterHandlers(options: AgentServiceOptions): Handler[] {
         limits: {
           timeoutMs: limits?.timeoutMs ?? agent.limits.timeoutMs,
           ...(budgetUsd === undefined ? {} : { budgetUsd }),
+          ...(budgetTokens === undefined ? {} : { budgetTokens }),
         },
         env: changes.env ?? agent.env,
         args: changes.args ?? agent.args,

@@ -21,7 +21,7 @@ const schema = `
     folder TEXT NOT NULL, session_id TEXT NOT NULL, resumes TEXT, pid INTEGER, start_time TEXT, provider_session TEXT,
     offset INTEGER NOT NULL, last_action TEXT, waiting TEXT, input_tokens INTEGER, output_tokens INTEGER,
     cache_read_tokens INTEGER, cache_write_tokens INTEGER, cost REAL, exit TEXT, outcome TEXT, requested_at INTEGER NOT NULL,
-    started_at INTEGER, ended_at INTEGER, PRIMARY KEY (agent, generation)
+    started_at INTEGER, ended_at INTEGER, promised TEXT, PRIMARY KEY (agent, generation)
   ) STRICT, WITHOUT ROWID;
   CREATE INDEX session_live ON session (agent) WHERE state <> 'ended';
   CREATE INDEX session_ended ON session (ended_at) WHERE state = 'ended';
@@ -85,7 +85,7 @@ export const agentView: View = {
     on(agentEvents.requested, (db, { stream: id, at, data }) => {
       db.run(
         `INSERT INTO session SELECT id, ?, 'starting', config, ?, ?, ?, ?, NULL, NULL, ?, 0, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
-          NULL, NULL, ?, NULL, NULL FROM agent WHERE id = ?`,
+          NULL, NULL, ?, NULL, NULL, ? FROM agent WHERE id = ?`,
         data.generation,
         JSON.stringify(data.request),
         data.folder,
@@ -93,6 +93,7 @@ export const agentView: View = {
         data.providerSession,
         data.providerSession,
         at,
+        data.promised === undefined || data.promised === null ? null : JSON.stringify(data.promised),
         id,
       );
       db.run('UPDATE agent SET generation = ? WHERE id = ?', data.generation, id);

@@ -2,7 +2,9 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { agentEvents, agentOps } from '../agents/contract.ts';
+import { type Budget, budgetEvents, budgetOps } from '../budgets/contract.ts';
 import type { LogRecord } from '../kernel/event.ts';
+import { approvalOps } from '../policy/approvals/contract.ts';
 import { watchOps } from '../watch/contract.ts';
 import { type RunDetail, runOps } from '../workflows/contract.ts';
 import { Local, type LocalHome } from './local.fixture.ts';
@@ -42,7 +44,7 @@ async function promises(run: string): Promise<Record<string, number | null>> {
   for (const { id, agent } of steps) {
     if (agent === null) continue;
     const { session } = await home.call(agentOps.get, { agent });
-    if (session?.request.argv === null) found[id] = session.request.budgetUsd;
+    if (session !== null && session.promised !== null) found[id] = session.promised.usd;
   }
   return found;
 }
@@ -151,6 +153,96 @@ tasks:
     );
     expect(run).toMatchObject({ state: 'waiting', reason: expect.stringContaining('used up') });
     expect(run.steps[1]?.reason).toBeNull();
+  });
+});
+
+/** Waits until as many records of a kind are there. */
+async function records(type: string, count: number): Promise<void> {
+  let seen = 0;
+  await home.sees((record) => {
+    if (record.type === type) seen += 1;
+    return seen === count;
+  });
+}
+
+describe('budgets of other things than runs', { timeout: 60_000 }, () => {
+  it('a task that has used up its own asks, goes on as far as it is allowed, and to its end when somebody raises it', async () => {
+    const { id, name } = await begin(
+      `name: ask\ntasks:${task('a', 0.2, '    budget: {usd: 0.2, atLimit: ask}\n')}  - {id: free, command: echo free > free}\n`,
+    );
+    const mine = async (): Promise<Budget | undefined> => (await home.call(budgetOps.list, { run: id })).budgets[0];
+    await records(budgetEvents.asked.type, 1);
+    const waiting = await home.settled(id, 0);
+    const { approval } = (await mine()) ?? {};
+    expect(waiting).toMatchObject({ state: 'waiting', reason: expect.stringContaining(`maos approve ${approval}`) });
+    expect(waiting.steps.map(({ state }) => state)).toEqual(['waiting', 'done']);
+    expect(waiting.steps[0]?.reason).toContain(`task ${name}/a’s budget of $0.2 is used up ($0.2000)`);
+    await home.call(approvalOps.approve, { approvals: [approval ?? ''] });
+    await records(budgetEvents.asked.type, 2);
+    const again = await mine();
+    expect(again).toMatchObject({ used: { usd: 0.4 }, allowed: { usd: 0.2 }, reserved: { usd: 0 } });
+    allow('a');
+    await home.call(budgetOps.set, { budget: again?.id ?? '', usd: 5 });
+    await home.sees(({ stream, type }) => stream === id && type === 'run.ended');
+    expect((await home.call(runOps.get, { run: id })).state).toBe('succeeded');
+    expect(await mine()).toMatchObject({ over: null, reserved: { usd: 0 } });
+    const { approvals } = await home.call(approvalOps.list, {});
+    expect(approvals.map(({ state }) => state).toSorted()).toEqual(['approved', 'denied']);
+  });
+
+  it('the fleet’s holds back every run, also after a restart, and lets them go on when it is raised', async () => {
+    await home.call(budgetOps.set, { usd: 0.5 });
+    const script = '```yaml\n- usage: { cost: 0.5 }\n- result: done\n```\n';
+    const agent = await home.call(agentOps.create, { runtime: 'fake' });
+    await home.call(agentOps.start, { agent: agent.id, prompt: script, cwd: local.root });
+    await records(agentEvents.ended.type, 1);
+    const other = await home.call(agentOps.create, { runtime: 'fake' });
+    await expect(home.call(agentOps.start, { agent: other.id, prompt: script, cwd: local.root })).rejects.toMatchObject(
+      {
+        code: 'exhausted',
+        message: 'The fleet’s budget of $0.5 is used up ($0.5000).',
+        fix: expect.stringContaining('maos budget set'),
+      },
+    );
+    const { id } = await begin(`name: held\ntasks:${task('a', 0.1)}`);
+    expect(await home.settled(id, 0)).toMatchObject({ state: 'waiting', reason: expect.stringContaining('the fleet') });
+    await home.server.close();
+    home = await local.start();
+    allow('a');
+    await home.call(budgetOps.set, { usd: 2 });
+    await home.sees(({ stream, type }) => stream === id && type === 'run.ended');
+    expect((await home.call(runOps.get, { run: id })).state).toBe('succeeded');
+  });
+
+  it('a project’s is shared by its runs: what one does not use, another one may', async () => {
+    const first = await begin(`name: first\ntasks:${task('a', 0.25)}`);
+    await spending(1);
+    const { id: budget } = await home.call(budgetOps.set, { project: first.project, usd: 1, share: 0.75 });
+    const second = await begin(`name: second\ntasks:${task('b', 0.25)}${task('c', 0.1)}`);
+    await spending(2);
+    expect(await promises(second.id)).toEqual({ b: 0.75 });
+    const held = (await home.call(runOps.get, { run: second.id })).steps.find(({ id }) => id === 'c');
+    expect(held?.reason).toMatch(/^money: .*project repository’s budget/);
+    allow('a', 'b');
+    await spending(3);
+    expect(await promises(second.id)).toEqual({ b: 0.75, c: 0.5 });
+    allow('c');
+    expect((await home.settled(second.id, 0)).state).toBe('succeeded');
+    expect((await home.settled(first.id, 0)).state).toBe('succeeded');
+    expect(await home.call(budgetOps.get, { budget })).toMatchObject({ reserved: { usd: 0 }, left: { usd: 0.4 } });
+  });
+
+  it('an agent of a plan has one for all its tasks', async () => {
+    const head = 'name: crew\nagents: {coder: {runtime: fake, budget: {usd: 0.5}, limits: {usd: 0.4}}}\ntasks:';
+    allow('a', 'b');
+    const { id } = await begin(
+      `${head}${limited('a', 0.3)}${limited('b', 0.3).replace('prompt:', 'needs: [a]\n    prompt:')}`,
+    );
+    expect(await home.settled(id, 0)).toMatchObject({
+      state: 'failed',
+      reason: expect.stringContaining('agent crew-1/coder’s'),
+    });
+    expect(await promises(id)).toEqual({ a: 0.4, b: 0.2 });
   });
 });
 

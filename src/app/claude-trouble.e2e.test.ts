@@ -125,8 +125,8 @@ tasks:
     expect(done.state).toBe('succeeded');
     const sessions = await site.sessionsOf('promised-1/second');
     expect(sessions.map(({ outcome }) => outcome?.kind)).toEqual(['failed', 'succeeded']);
-    expect(sessions[0]?.request.budgetUsd).toBeCloseTo(0.004);
-    expect(sessions[1]?.request.budgetUsd).toBeGreaterThan(0.05);
+    expect(sessions[0]?.promised?.usd).toBeCloseTo(0.004);
+    expect(sessions[1]?.promised?.usd).toBeGreaterThan(0.05);
   });
 
   it('tells Claude the budget, which then stops in the middle of its work', async () => {

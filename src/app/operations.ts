@@ -1,6 +1,7 @@
 import { agentOps } from '../agents/contract.ts';
 import { authOps } from '../auth/contract.ts';
 import { oauthOps } from '../auth/oauth/contract.ts';
+import { budgetOps } from '../budgets/contract.ts';
 import type { Operation } from '../kernel/operation.ts';
 import { policyOps } from '../policy/contract.ts';
 import { approvalOps } from '../policy/approvals/contract.ts';
@@ -19,6 +20,7 @@ export const operations: readonly Operation[] = [
   workspaceOps,
   projectOps,
   secretOps,
+  budgetOps,
   watchOps,
   authOps,
   oauthOps,

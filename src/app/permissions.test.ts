@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { agentOps } from '../agents/contract.ts';
 import type { Bounds } from '../auth/boundary.ts';
 import { roles } from '../auth/roles.ts';
+import { budgetOps } from '../budgets/contract.ts';
 import { SseReader } from '../gateway/sse.ts';
 import { routeOf } from '../gateway/routes.ts';
 import { systemCaller } from '../kernel/caller.ts';
@@ -87,7 +88,8 @@ async function thingsOf(team: string): Promise<Things> {
     reason: team,
     risk: 'high',
   });
-  return { project, run, task, agent, workspace, merge: merge.id, approval: approval.id };
+  const budget = (await call(budgetOps.set, { project, usd: 1 })).id;
+  return { project, run, task, agent, workspace, merge: merge.id, approval: approval.id, budget };
 }
 
 beforeAll(async () => {

@@ -5,6 +5,8 @@ import { oauthHandlers } from '../auth/oauth/service.ts';
 import { oauthView } from '../auth/oauth/views.ts';
 import { authHandlers } from '../auth/service.ts';
 import { authView } from '../auth/views.ts';
+import { budgetHandlers } from '../budgets/service.ts';
+import { budgetView } from '../budgets/views.ts';
 import type { Handler, View } from '../kernel/handler.ts';
 import { idempotencyView } from '../log/idempotency.ts';
 import { policyHandlers } from '../policy/service.ts';
@@ -21,6 +23,7 @@ import { taskView } from '../tasks/views.ts';
 import { watchCommands } from '../watch/service.ts';
 import { watchView } from '../watch/views.ts';
 import { refuseRemoved } from '../workflows/rows.ts';
+import { reserve } from './reserve.ts';
 import { runHandlers } from '../workflows/service.ts';
 import { runView } from '../workflows/views.ts';
 import { workspaceHandlers } from '../workspaces/service.ts';
@@ -42,6 +45,7 @@ export const allViews: readonly View[] = [
   secretView,
   workspaceView,
   agentView,
+  budgetView,
   approvalView,
   taskView,
   runView,
@@ -58,7 +62,8 @@ export function pureHandlers(options: RoomOptions): readonly Handler[] {
     ...secretHandlers,
     ...workspaceHandlers,
     ...approvalHandlers,
-    ...agentHandlers({ runtimes: new Map(options.capabilities), transcripts: options.transcripts }),
+    ...agentHandlers({ runtimes: new Map(options.capabilities), transcripts: options.transcripts, reserve }),
+    ...budgetHandlers,
     ...taskHandlers({ leases: new Leases(), refuseGone: refuseRemoved }),
     ...runHandlers,
     ...watchCommands,

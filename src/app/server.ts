@@ -10,6 +10,7 @@ import { Runner } from '../agents/runner.ts';
 import type { TeamBoundary } from '../auth/boundary.ts';
 import { createGuard } from '../auth/guard.ts';
 import { ensureToken } from '../auth/token.ts';
+import { budgetReactors } from '../budgets/keeper.ts';
 import type { FailurePlace } from '../gateway/door.ts';
 import { mcpDoor } from '../gateway/mcp/route.ts';
 import type { Gauge } from '../gateway/metrics.ts';
@@ -366,6 +367,7 @@ async function act(parts: Parts): Promise<void> {
     expiry.reactor(),
     ruleFollower(rules.book),
     ...gateReactors(gate, call, reader, options.config.home),
+    ...budgetReactors({ call, reader, now }),
     mergeQueue({ ...check, call, reader }),
     reporter({ call, reader, folder: places.runs, now }),
   ];

@@ -1,4 +1,5 @@
 import { ruleFor, TeamBoundary, type Rule, type Sort } from '../auth/boundary.ts';
+import { askSubject } from '../budgets/contract.ts';
 import type { Reader } from '../kernel/handler.ts';
 import type { Operation } from '../kernel/operation.ts';
 
@@ -6,6 +7,15 @@ import type { Operation } from '../kernel/operation.ts';
 const ofProject = (column: string): string => `(SELECT CASE
     WHEN count(DISTINCT coalesce(p.team, '')) > 1 THEN NULL ELSE coalesce(min(p.team), '') END
   FROM project p WHERE ${column} IN (p.id, p.name, p.path))`;
+
+/** An agent’s: that of its project, else its own. */
+const ofAgent = (row: string): string =>
+  `CASE ${ofProject(`${row}.project`)} WHEN '' THEN coalesce(${row}.team, '') ELSE ${ofProject(`${row}.project`)} END`;
+
+/** A budget’s: that of its project or agent. The fleet’s belongs to no team and not to “no team”: it cannot be told. */
+const ofBudget = (row: string): string => `(SELECT CASE b.kind WHEN 'fleet' THEN NULL
+    ELSE coalesce((SELECT ${ofAgent('a')} FROM agent a WHERE b.kind = 'agent' AND a.id = b.subject), ${ofProject('b.project')}) END
+  FROM budget b WHERE b.id = ${row})`;
 
 /** What belongs to teams, and how that is read from the tables of its room. */
 const sorts: readonly Sort[] = [
@@ -21,17 +31,20 @@ const sorts: readonly Sort[] = [
     what: 'agent',
     table: 'agent',
     names: ['name'],
-    team: `CASE ${ofProject('t.project')} WHEN '' THEN coalesce(t.team, '') ELSE ${ofProject('t.project')} END`,
+    team: ofAgent('t'),
   },
   { what: 'workspace', table: 'workspace', names: ['key'], team: ofProject('t.project') },
   {
     what: 'approval',
     table: 'approval',
     names: [],
-    team: ofProject(
-      'coalesce((SELECT r.project FROM run r WHERE r.id = t.run), (SELECT a.project FROM agent a WHERE a.id = t.agent))',
-    ),
+    // One that asks for more money is its budget’s: `budget:<id>:…`.
+    team: `CASE WHEN t.subject LIKE '${askSubject}%' THEN ${ofBudget(`substr(t.subject, 8, instr(substr(t.subject, 8), ':') - 1)`)}
+      ELSE ${ofProject(
+        'coalesce((SELECT r.project FROM run r WHERE r.id = t.run), (SELECT a.project FROM agent a WHERE a.id = t.agent))',
+      )} END`,
   },
+  { what: 'budget', table: 'budget', names: [], team: ofBudget('t.id') },
   { what: 'merge', table: 'merge', names: [], team: ofProject('t.project') },
 ];
 
@@ -73,6 +86,11 @@ const teamRules: Readonly<Record<string, Rule>> = {
   'approval.approve': { names: { 'approvals.*': 'approval' } },
   'approval.deny': { names: { 'approvals.*': 'approval' } },
   'approval.gate': 'everybody',
+  'budget.set': {
+    names: { budget: 'budget', project: 'project', agent: 'agent' },
+    needs: { fields: ['budget', 'project', 'agent'] },
+  },
+  'budget.list': { filters: { project: 'project', run: 'run' }, rows: { field: 'budgets', sort: 'budget' } },
   'audit.list': { records: 'records' },
   'cost.list': { names: { run: 'run' }, needs: { fields: ['run'] } },
   'account.get': 'everybody',

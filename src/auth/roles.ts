@@ -16,6 +16,7 @@ const looking = [
   'account:read',
   'policy:read',
   'approval:read',
+  'budget:read',
 ] as const;
 
 const scopesOf: Readonly<Record<Role, readonly string[]>> = {

@@ -20,7 +20,7 @@ const check = action(runOps.check, async (ctx, input) => {
 });
 
 const merge = action(runOps.merge, async (ctx, input) => {
-  const run = getRunDetail(ctx.db, resolvePresentRun(ctx.db, input.run));
+  const run = getRunDetail(ctx.db, resolvePresentRun(ctx.db, input.run), ctx.now);
   const branch = input.into ?? run.target;
   if (branch === null) {
     throw invalid('No branch was checked out when the run began.', {
@@ -37,7 +37,7 @@ const merge = action(runOps.merge, async (ctx, input) => {
 });
 
 const undo = action(runOps.undo, async (ctx, input) => {
-  const run = getRunDetail(ctx.db, input.run);
+  const run = getRunDetail(ctx.db, input.run, ctx.now);
   if (run.merged === null)
     throw conflict(`${run.name} was not landed on a branch of yours.`, { fix: 'maos merge lands it.' });
   const { branch, from, to } = run.merged;
@@ -47,14 +47,14 @@ const undo = action(runOps.undo, async (ctx, input) => {
 });
 
 const diff = action(runOps.diff, async (ctx, input) => {
-  const run = getRunDetail(ctx.db, resolvePresentRun(ctx.db, input.run));
+  const run = getRunDetail(ctx.db, resolvePresentRun(ctx.db, input.run), ctx.now);
   if (run.steps.every((step) => step.landed === null)) return { files: [], text: '' };
   const { commit } = await ctx.call(workspaceOps.inspect, { project: run.project, revision: run.branch });
   return ctx.call(workspaceOps.compare, { project: run.project, from: run.base, to: commit, stat: input.stat });
 });
 
 const rollback = action(runOps.rollback, async (ctx, input) => {
-  const run = getRunDetail(ctx.db, resolvePresentRun(ctx.db, input.run));
+  const run = getRunDetail(ctx.db, resolvePresentRun(ctx.db, input.run), ctx.now);
   const { project, branch } = run;
   const step = findStep(ctx.db, run.steps.find((one) => one.id === input.task)?.task ?? '');
   if (step === undefined) throw notFound('task of this run', input.task, 'maos run get RUN shows its tasks.');
@@ -81,7 +81,7 @@ const rollback = action(runOps.rollback, async (ctx, input) => {
 });
 
 const remove = action(runOps.remove, async (ctx, input) => {
-  const run = getRunDetail(ctx.db, input.run);
+  const run = getRunDetail(ctx.db, input.run, ctx.now);
   // Whatever has its branch's name by now is not its own.
   if (isRemoved(ctx.db, run.id)) return { run: run.name, workspaces: [], rescued: [] };
   if (run.state === 'running')
@@ -133,7 +133,7 @@ export const runActions: readonly Handler[] = [
   diff,
   remove,
   query(runOps.report, (ctx, input) => {
-    const run = getRunDetail(ctx.db, input.run);
+    const run = getRunDetail(ctx.db, input.run, ctx.now);
     return { markdown: reportMarkdown(run, ctx.now), file: run.report };
   }),
 ];

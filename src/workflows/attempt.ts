@@ -1,12 +1,13 @@
 import { mkdir, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { agentOps, secretNames } from '../agents/contract.ts';
+import { firstOver, payersOf } from '../budgets/ledger.ts';
+import type { Clock } from '../kernel/clock.ts';
 import { AppError } from '../kernel/error.ts';
 import type { Call, Reader } from '../kernel/handler.ts';
 import type { InputOf } from '../kernel/operation.ts';
 import type { Mask } from '../kernel/mask.ts';
 import { type Workspace, workspaceOps } from '../workspaces/contract.ts';
-import { overBudget } from './budget.ts';
 import { type Run, runOps } from './contract.ts';
 import { type Failure, refusal, sessionFailure } from './failure.ts';
 import { dynamicItems, expandDynamic } from './fan.ts';
@@ -23,6 +24,7 @@ export interface AttemptTools {
   /** Left out: every command is started. */
   readonly gate?: CommandGate;
   readonly reader: Reader;
+  readonly clock: Clock;
   /** Where tasks write their outputs. */
   readonly outputs: string;
   /** What hides the secrets of a task in what it hands on. */
@@ -328,7 +330,8 @@ export class Attempt {
     // The program had not saved yet what was to be continued: the same attempt begins a new conversation.
     if (outcome.reason === 'no_conversation' && session.request.resume)
       return this.#step.resolving === null ? this.#work(true) : this.#resolve(true);
-    const over = overBudget(this.#tools.reader, this.#run.id) !== null;
+    const { reader, clock } = this.#tools;
+    const over = firstOver(reader, payersOf(reader, agent, generation), clock.now());
     return this.fail(sessionFailure(outcome, session, { run: this.#run, step: this.#step, over }));
   }
 

@@ -134,6 +134,8 @@ function taskProblems(plan: Plan, task: PlanTask, path: (string | number)[]): Pr
     problems.push({ path, message: `Task "${task.id}" says nothing to do. Add prompt: or command:.` });
   if (task.command !== undefined && task.model !== undefined)
     add('model', 'A command uses no model. Remove this field.');
+  if (task.command !== undefined && task.budget !== undefined)
+    add('budget', 'A command uses neither money nor tokens. Remove this field.');
   if (task.expects?.length === 0 && task.allowEmpty === false)
     add(
       'allowEmpty',

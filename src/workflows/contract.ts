@@ -3,6 +3,7 @@ import { event } from '../kernel/event.ts';
 import { operation } from '../kernel/operation.ts';
 import { absolutePath } from '../kernel/path.ts';
 import { passedVariable } from '../agents/contract.ts';
+import { budgetTerms } from '../budgets/contract.ts';
 import { plannedTaskSchema } from './planned.ts';
 
 const runId = z
@@ -118,7 +119,9 @@ const recorded = {
   branch: z.string(),
   target: z.string().nullable(),
   concurrency: z.int(),
-  budget,
+  budget: budgetTerms,
+  /** Of agents that the plan names, by their name; records of an older MAOS have none. */
+  crew: z.record(z.string(), budgetTerms).default({}),
   continues: z.string().nullable(),
   inputs: z.record(z.string(), z.string()),
   plan: z.string().describe('The plan as it was written.'),
@@ -488,7 +491,7 @@ export const runOps = {
     output: z.strictObject({
       accepted: z
         .boolean()
-        .describe('false: the attempt is no longer the current one, or its agent has to wait for money of the run.'),
+        .describe('false: the attempt is no longer the current one, or its agent has to wait for money.'),
     }),
     route: 'POST /steps/advance',
     internal: true,

@@ -15,7 +15,7 @@ import type { InputOf, ParsedOf } from '../kernel/operation.ts';
 import { type Project, projectOps } from '../projects/contract.ts';
 import { workspaceOps } from '../workspaces/contract.ts';
 import { runOps } from './contract.ts';
-import { expandPlan } from './expand.ts';
+import { expandPlan, termsOf } from './expand.ts';
 import { objectivePlan } from './objective.ts';
 import { defaultConcurrency, type Plan } from './plan.ts';
 import { readPlan } from './read-plan.ts';
@@ -40,7 +40,12 @@ export const create = action(runOps.create, async (ctx, input) => {
     base: base ?? head.commit,
     target: head.branch,
     concurrency: plan.concurrency ?? defaultConcurrency,
-    budget: { usd: plan.budget?.usd ?? null, tokens: plan.budget?.tokens ?? null },
+    budget: termsOf(plan.budget),
+    crew: Object.fromEntries(
+      Object.entries(plan.agents ?? {}).flatMap(([name, { budget }]) =>
+        budget === undefined ? [] : [[name, termsOf(budget)]],
+      ),
+    ),
     continues,
     inputs: input.inputs,
     plan: input.plan ?? JSON.stringify(plan),

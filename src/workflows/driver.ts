@@ -7,7 +7,9 @@
  * D3  What is reported under the fence of an old claim is not accepted, so a lost lease cannot finish anything.
  */
 import { agentEvents, agentOps } from '../agents/contract.ts';
-import type { Cancel, Clock } from '../kernel/clock.ts';
+import { budgetEvents } from '../budgets/contract.ts';
+import { nextTurn } from '../budgets/ledger.ts';
+import type { Cancel } from '../kernel/clock.ts';
 import { AppError } from '../kernel/error.ts';
 import type { LogRecord } from '../kernel/event.ts';
 import type { Call, Reactor, Reader } from '../kernel/handler.ts';
@@ -15,8 +17,8 @@ import { KeyedMutex } from '../kernel/mutex.ts';
 import { type Task, taskEvents, taskOps } from '../tasks/contract.ts';
 import { mergeEvents, removalReasons, workspaceOps } from '../workspaces/contract.ts';
 import { Attempt, type AttemptTools } from './attempt.ts';
-import { awaitingMoney, overBudget, payingRun } from './budget.ts';
 import { runEvents, runOps } from './contract.ts';
+import { awaitingMoney } from './money.ts';
 import {
   claimedSteps,
   findStep,
@@ -33,7 +35,6 @@ export interface DriverOptions extends Omit<AttemptTools, 'branches'> {
   readonly reader: Reader;
   /** How many tasks of runs may be worked on at once on this machine. */
   readonly limit: number;
-  readonly clock: Clock;
   /** Told of what failed outside of a reactor. One task never stops another. */
   readonly onFailure: (task: string, error: unknown) => void;
 }
@@ -51,6 +52,7 @@ export class Driver {
   #dispatching: Promise<void> | undefined;
   #again = false;
   #beating: Cancel | undefined;
+  #turning: Cancel | undefined;
   readonly #retries = new Set<Cancel>();
   #stopped = false;
 
@@ -63,6 +65,19 @@ export class Driver {
     for (const task of claimedSteps(this.#options.reader)) this.#untilDone(task, () => this.advance(task));
     this.#untilDone('dispatch', () => this.dispatch());
     this.#beatLater();
+    this.#turnLater();
+  }
+
+  /** When the next period of a budget begins, what waited for it goes on. */
+  #turnLater(): void {
+    const { reader, clock } = this.#options;
+    this.#turning?.();
+    const at = this.#stopped ? null : nextTurn(reader, clock.now());
+    if (at === null) return;
+    this.#turning = clock.after(at - clock.now(), () => {
+      this.#money();
+      this.#turnLater();
+    });
   }
 
   /** What fails now (a full disk, a lock that another program holds) is tried again, later and later. */
@@ -81,6 +96,7 @@ export class Driver {
     this.#stopped = true;
     for (const cancel of this.#retries) cancel();
     this.#beating?.();
+    this.#turning?.();
   }
 
   /** With nothing to do there is no timer; the next claim starts it again. */
@@ -135,7 +151,14 @@ export class Driver {
         types: [runEvents.ended.type],
         react: ({ stream }) => this.#cleanUpShared(stream),
       },
-      { name: 'run-budget', types: [agentEvents.observed.type], react: ({ stream }) => this.#watchBudget(stream) },
+      {
+        name: 'run-money',
+        types: Object.values(budgetEvents).map(({ type }) => type),
+        react: async () => {
+          this.#money();
+          this.#turnLater();
+        },
+      },
     ];
   }
 
@@ -192,16 +215,14 @@ export class Driver {
   }
 
   async #advanceAgent(agent: string): Promise<void> {
-    this.#moneyBack(agent);
+    this.#money();
     const task = stepOfAgent(this.#options.reader, agent);
     if (task !== undefined) await this.advance(task);
   }
 
-  /** What was promised to a session that has ended, and not used, may pay for another one. */
-  #moneyBack(agent: string): void {
-    const run = payingRun(this.#options.reader, agent);
-    if (run === undefined) return;
-    for (const task of awaitingMoney(this.#options.reader, run)) this.#untilDone(task, () => this.advance(task));
+  /** There may be more money: a session has ended that had not used all it was promised, or a budget was changed. */
+  #money(): void {
+    for (const task of awaitingMoney(this.#options.reader)) this.#untilDone(task, () => this.advance(task));
     this.#untilDone('dispatch', () => this.dispatch());
   }
 
@@ -281,13 +302,5 @@ export class Driver {
         if (!(error instanceof AppError) || error.code !== 'conflict') throw error;
       }
     }
-  }
-
-  async #watchBudget(agent: string): Promise<void> {
-    const task = stepOfAgent(this.#options.reader, agent);
-    const step = task === undefined ? undefined : findStep(this.#options.reader, task);
-    if (step === undefined || step.state !== 'claimed') return;
-    const over = overBudget(this.#options.reader, step.run);
-    if (over !== null) await this.#stop(step, `budget: ${over}`);
   }
 }

@@ -1,10 +1,11 @@
+import type { BudgetTerms } from '../budgets/contract.ts';
 import { invalid } from '../kernel/error.ts';
 import { agentOf, maxFan, runtimeOf, sharedWorkspace } from './check.ts';
 import { durationMs } from './duration.ts';
 import { instancesOf } from './fan.ts';
 import { topologicalOrder } from './graph.ts';
 import { listItems } from './outputs.ts';
-import type { Item, Plan, PlanEnv, PlanTask } from './plan.ts';
+import type { Item, Plan, PlanBudget, PlanEnv, PlanTask } from './plan.ts';
 import type { PlannedTask } from './planned.ts';
 import { namesItem } from './references.ts';
 import { suggestion } from './suggest.ts';
@@ -145,7 +146,7 @@ function plannedTask(plan: Plan, task: PlanTask, inputs: Readonly<Record<string,
       args: (agent?.args ?? []).map((argument) => fillTemplate(String(argument), fromInputs(inputs))),
       options: agent?.options ?? {},
       ...variables(defaults.env, agent?.env, task.env),
-      limits: { usd: agent?.limits?.usd ?? null },
+      limits: { usd: agent?.limits?.usd ?? null, tokens: agent?.limits?.tokens ?? null },
     },
     checks: [...(task.checks ?? defaults.checks ?? [])],
     retries: retriesOf(task.retries ?? defaults.retries ?? 0),
@@ -155,6 +156,7 @@ function plannedTask(plan: Plan, task: PlanTask, inputs: Readonly<Record<string,
     outputs: [...(task.outputs ?? [])],
     inputs: textMap(task.inputs),
     priority: task.priority ?? defaults.priority ?? 50,
+    budget: prompted && task.budget !== undefined ? termsOf(task.budget) : null,
     workspace: sharedWorkspace(task),
     onConflict: conflictOf(task.onConflict ?? defaults.onConflict ?? 'return'),
     forEach: forEachOf(task),
@@ -162,6 +164,17 @@ function plannedTask(plan: Plan, task: PlanTask, inputs: Readonly<Record<string,
     values: { inputs: {}, item: null, tasks: {} },
   };
   return { ...planned, values: namedValues(planned, inputs) };
+}
+
+/** A budget of a plan with its defaults; without one, nothing is limited. */
+export function termsOf(given: PlanBudget | undefined): BudgetTerms {
+  return {
+    usd: given?.usd ?? null,
+    tokens: given?.tokens ?? null,
+    period: given?.period ?? 'total',
+    atLimit: given?.atLimit ?? 'stop',
+    share: given?.share ?? null,
+  };
 }
 
 /** A fan-out whose title does not name the item gets it added, so that its instances can be told apart. */

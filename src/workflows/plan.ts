@@ -136,6 +136,34 @@ const agentNameSchema = z
   .describe('The name of an entry of "agents".');
 const usdSchema = z.number('Write an amount in US dollars, such as 2.50.').positive('Write an amount above 0.');
 
+const tokensSchema = z.int('tokens is a whole number.').positive('Write a number above 0.');
+
+const budgetSchema = z
+  .strictObject(
+    {
+      usd: usdSchema.optional().describe('Money, in US dollars.'),
+      tokens: tokensSchema.optional().describe('Tokens: input, output and cache.'),
+      period: z
+        .enum(['total', 'day', 'month'], { error: 'Write period: total, period: day or period: month.' })
+        .optional()
+        .describe('total (default): once and for all. day, month: anew each day or month (UTC).'),
+      atLimit: z
+        .enum(['stop', 'ask'], { error: 'Write atLimit: stop or atLimit: ask.' })
+        .optional()
+        .describe('stop (default): nothing more is started until somebody raises it. ask: the inbox asks a person.'),
+      share: usdSchema
+        .optional()
+        .describe('What a session is promised whose agent has no limit. Default: all that is left.'),
+    },
+    { error: 'Write a budget as a mapping, such as {usd: 5} or {tokens: 2000000}.' },
+  )
+  .refine(
+    ({ usd, tokens }) => usd !== undefined || tokens !== undefined,
+    'A budget needs a limit. Add usd: or tokens:.',
+  );
+/** A budget as a plan gives it. */
+export type PlanBudget = z.infer<typeof budgetSchema>;
+
 /** One element of a `forEach` list. */
 export const itemSchema = z.union([scalarSchema, z.record(z.string(), scalarSchema)], {
   error: 'An item is a text, a number, true, false, or a mapping of names to these.',
@@ -224,6 +252,7 @@ const taskSchema = z
           'own (default): a workspace of its own. A name: tasks with the same name work in one workspace, one after another.',
         ),
       onConflict: onConflictSchema.optional(),
+      budget: budgetSchema.optional().describe('The most that all attempts at this task may use together.'),
       env: envSchema.optional(),
     },
     { error: 'A task is a mapping. Write - id: … with prompt: or command: under it.' },
@@ -246,8 +275,10 @@ const agentSchema = z
       .strictObject({
         timeout: timeoutSchema.optional().describe('The longest time for one attempt of any task of this agent.'),
         usd: usdSchema.optional().describe('The most that one attempt may cost.'),
+        tokens: tokensSchema.optional().describe('The most tokens that one attempt may use.'),
       })
       .optional(),
+    budget: budgetSchema.optional().describe('The most that all tasks of this agent may use together in a run.'),
   })
   .describe('A named agent configuration.');
 
@@ -319,13 +350,7 @@ export const planSchema = z
         .max(1000, 'concurrency is at most 1000.')
         .optional()
         .describe('How many tasks run at the same time. Default: 4.'),
-      budget: z
-        .strictObject({
-          usd: usdSchema.optional(),
-          tokens: z.int('tokens is a whole number.').positive('Write a number above 0.').optional(),
-        })
-        .optional()
-        .describe('The most that the whole run may use.'),
+      budget: budgetSchema.optional().describe('The most that the whole run may use.'),
       agents: z
         .record(
           z

@@ -1,5 +1,6 @@
 import * as z from 'zod';
 import { passedVariable } from '../agents/contract.ts';
+import { budgetTerms } from '../budgets/contract.ts';
 import { itemSchema } from './plan.ts';
 
 const text = z.record(z.string(), z.string());
@@ -43,7 +44,7 @@ export const plannedTaskSchema = z.strictObject({
       .record(z.string(), passedVariable)
       .default({})
       .describe('Variables whose values stay outside of the log: names in the server’s environment, and secrets.'),
-    limits: z.strictObject({ usd: z.number().nullable() }),
+    limits: z.strictObject({ usd: z.number().nullable(), tokens: z.int().nullable().default(null) }),
   }),
   checks: z.array(z.string()).describe('Templates of shell lines.'),
   retries: z.strictObject({ max: z.int(), backoffMs: z.number(), factor: z.number(), maxBackoffMs: z.number() }),
@@ -53,6 +54,7 @@ export const plannedTaskSchema = z.strictObject({
   outputs: z.array(z.string()),
   inputs: text.describe("Templates of the task's own inputs."),
   priority: z.int(),
+  budget: budgetTerms.nullable().default(null).describe('For all attempts at it together.'),
   workspace: z.string().nullable().describe('Name of a shared workspace; null: one of its own.'),
   onConflict: conflictSchema,
   forEach: z

@@ -1,11 +1,6 @@
 import type { Workspace } from '../workspaces/contract.ts';
 import type { Run, Step } from './contract.ts';
 
-/** What a person can do when a run has used up its budget. */
-export function raiseBudget(run: string): string {
-  return `Raise the budget in the plan and run that with --continues ${run}: what is done stays done.`;
-}
-
 /** What the next attempt is told when a result was not accepted. */
 export function notAccepted(message: string): string {
   return `Your last attempt was not accepted:\n${message}\nSet this right.`;

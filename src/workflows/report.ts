@@ -120,7 +120,7 @@ export function reporter(options: {
       const { report, name, endedAt } = getRun(reader, stream);
       if (endedAt === null) return;
       const file = join(folder, name, 'report.md');
-      const run = getRunDetail(reader, stream);
+      const run = getRunDetail(reader, stream, now());
       await mkdir(join(folder, name), { recursive: true });
       await writeWhole(file, reportMarkdown(run, now()));
       await writeWhole(

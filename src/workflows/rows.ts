@@ -1,8 +1,8 @@
 import { usageSums } from '../agents/contract.ts';
 import { conflict, notFound } from '../kernel/error.ts';
 import type { Reader, SqlValue } from '../kernel/handler.ts';
-import { moneyReason, spentBy } from './budget.ts';
 import { run as runSchema, type Run, type RunDetail, type Step, step as stepSchema } from './contract.ts';
+import { limitsOf, moneyReason, spentBy } from './money.ts';
 import { type PlannedTask, plannedTaskSchema, usesMoney } from './planned.ts';
 
 interface RunRow {
@@ -14,8 +14,6 @@ interface RunRow {
   readonly branch: string;
   readonly target: string | null;
   readonly concurrency: number;
-  readonly budget_usd: number | null;
-  readonly budget_tokens: number | null;
   readonly continues: string | null;
   readonly inputs: string;
   readonly plan: string;
@@ -198,7 +196,7 @@ function runOf(db: Reader, row: RunRow): Run {
     since: row.since,
     reason: row.reason,
     concurrency: row.concurrency,
-    budget: { usd: row.budget_usd, tokens: row.budget_tokens },
+    budget: limitsOf(db, row.id),
     spent: spentBy(db, row.id),
     continues: row.continues,
     merged: row.merged === null ? null : JSON.parse(row.merged),
@@ -249,10 +247,10 @@ export function getRun(db: Reader, id: string): Run {
 }
 
 /** A run with its steps, without what only the driver needs. */
-export function getRunDetail(db: Reader, text: string): RunDetail {
+export function getRunDetail(db: Reader, text: string, now: number): RunDetail {
   const id = resolveRun(db, text);
   const run = getRun(db, id);
-  const money = run.state === 'running' ? moneyReason(db, id) : null;
+  const money = run.state === 'running' ? moneyReason(db, id, now) : null;
   return { ...run, steps: stepsOf(db, id).map((step) => publicStep(step, money)) };
 }
 

@@ -1,14 +1,15 @@
 import { agentOps } from '../agents/contract.ts';
+import { type Budget, budgetOps } from '../budgets/contract.ts';
+import { standingAt } from '../budgets/ledger.ts';
 import { AppError, conflict, notFound } from '../kernel/error.ts';
 import { command, type CommandContext, type Handler, query } from '../kernel/handler.ts';
 import type { ParsedOf } from '../kernel/operation.ts';
 import { taskOps } from '../tasks/contract.ts';
 import { workspaceOps } from '../workspaces/contract.ts';
-import { affordsAnother, overBudget, unpromised } from './budget.ts';
 import { runEvents, runOps } from './contract.ts';
 import { excerpt } from './excerpt.ts';
 import { planKeys } from './key.ts';
-import { raiseBudget } from './prompt.ts';
+import { affordsAnother, crewOf, runOver, shortOf, thawedRuns, thawedTasks } from './money.ts';
 import { type PlannedTask, usesMoney } from './planned.ts';
 import {
   finishedWithKey,
@@ -39,35 +40,54 @@ const record = command(runOps.record, (ctx, { run: id, tasks, ...input }) => {
   const made = ctx.call(taskOps.plan, {
     tasks: tasks.map((planned) => newTask(planned, id, input.project, planned.needs)),
   });
+  const owner = { run: id, project: input.project } as const;
+  const budgets: Recorded[] = [{ ...owner, ...input.budget, kind: 'run', subject: id, name: input.name }];
+  for (const [name, terms] of Object.entries(input.crew))
+    budgets.push({ ...owner, ...terms, kind: 'agent', subject: crewOf(id, name), name: `${input.name}/${name}` });
   for (const [index, planned] of tasks.entries()) {
     const task = made.tasks[index];
     if (task === undefined) throw new Error('task.plan returned fewer tasks than it was given.');
     const key = keys[planned.id] ?? '';
     const reuse = input.continues === null ? null : finishedWithKey(ctx.db, input.continues, key);
     ctx.emit(runEvents.step, task.id, { run: id, planned, key, reuse, ready: planned.needs.length === 0 });
+    budgets.push(...taskBudget(planned, task.id, input.name, owner));
   }
+  ctx.call(budgetOps.record, { budgets });
   return { name: input.name };
 });
 
+type Recorded = ParsedOf<typeof budgetOps.record>['budgets'][number];
+
+/** The budget of a task, where its plan gives it one. */
+function taskBudget(
+  { id, budget }: PlannedTask,
+  task: string,
+  run: string,
+  owner: Pick<Budget, 'run' | 'project'>,
+): Recorded[] {
+  return budget === null ? [] : [{ ...owner, ...budget, kind: 'task', subject: task, name: `${run}/${id}` }];
+}
+
 const dispatch = command(runOps.dispatch, (ctx, { limit }) => {
   const claimed: string[] = [];
+  for (const task of thawedTasks(ctx.db, ctx.now)) ctx.call(taskOps.retry, { task });
+  for (const run of thawedRuns(ctx.db, ctx.now)) ctx.emit(runEvents.resumed, run, { tasks: [] });
   for (const { id, concurrency } of runningRuns(ctx.db)) {
     const counts = stateCounts(ctx.db, id);
     const open = (counts['queued'] ?? 0) + (counts['claimed'] ?? 0) + (counts['delayed'] ?? 0);
     if (open === 0) settle(ctx, id, counts);
     if ((counts['queued'] ?? 0) === 0) continue;
-    const over = overBudget(ctx.db, id);
-    if (over !== null) {
-      if ((counts['claimed'] ?? 0) === 0) ctx.emit(runEvents.waiting, id, { reason: budgetReason(ctx, id, over) });
-      continue;
-    }
-    let free = Math.min(concurrency - (counts['claimed'] ?? 0), limit - claimed.length);
-    for (; free > 0; free -= 1) {
-      const kinds = affordsAnother(ctx.db, id) ? {} : { kinds: [unpaid] };
+    const over = runOver(ctx.db, id, ctx.now);
+    let busy = counts['claimed'] ?? 0;
+    for (let free = Math.min(concurrency - busy, limit - claimed.length); free > 0; free -= 1) {
+      const kinds = over === undefined && affordsAnother(ctx.db, id, ctx.now) ? {} : { kinds: [unpaid] };
       const { task } = ctx.call(taskOps.claim, { worker: 'runner', queue: id, ...kinds });
       if (task === null) break;
+      busy += 1;
       claimed.push(task.id);
     }
+    if (over !== undefined && busy === 0 && limit > claimed.length)
+      ctx.emit(runEvents.waiting, id, { reason: usedUp(ctx, over.id) });
   }
   return { claimed };
 });
@@ -106,12 +126,12 @@ const stop = command(runOps.stop, (ctx, input) => {
     ctx.call(workspaceOps.reportMerge, { merge, result: { kind: 'withdrawn', reason: input.reason } });
   }
   ctx.emit(runEvents.ended, id, { state: 'cancelled', reason: input.reason });
-  return getRunDetail(ctx.db, id);
+  return getRunDetail(ctx.db, id, ctx.now);
 });
 
 const resume = command(runOps.resume, (ctx, input) => {
   const id = resolvePresentRun(ctx.db, input.run);
-  const { state, steps } = getRunDetail(ctx.db, id);
+  const { state, steps } = getRunDetail(ctx.db, id, ctx.now);
   if (state === 'running')
     throw conflict('The run is still going on.', { fix: 'maos status shows it; maos stop ends it.' });
   const again = steps
@@ -125,7 +145,7 @@ const resume = command(runOps.resume, (ctx, input) => {
   }
   for (const task of again) ctx.call(taskOps.retry, { task });
   ctx.emit(runEvents.resumed, id, { tasks: again });
-  return getRunDetail(ctx.db, id);
+  return getRunDetail(ctx.db, id, ctx.now);
 });
 
 const accept = command(runOps.accept, (ctx, input) => {
@@ -139,7 +159,7 @@ const accept = command(runOps.accept, (ctx, input) => {
   }
   ctx.emit(runEvents.accepted, step.task, { workspace: step.workspace });
   ctx.call(taskOps.retry, { task: step.task });
-  return getRunDetail(ctx.db, id);
+  return getRunDetail(ctx.db, id, ctx.now);
 });
 
 const note = command(runOps.note, (ctx, { run, note: noted }) => {
@@ -171,15 +191,10 @@ const advance = command(runOps.advance, (ctx, { task, attempt, move }) => {
   if (at.attempt !== attempt && !begins(ctx, task, move)) {
     throw conflict(`Attempt ${attempt} of ${task} was not prepared.`, { fix: 'Report "prepared" first.' });
   }
-  if (move.kind === 'work' && move.prompt !== null && mustWait(ctx, at.run)) return { accepted: false };
+  if (move.kind === 'work') return { accepted: work(ctx, task, attempt, move) };
   apply(ctx, task, attempt, move);
   return { accepted: true };
 });
-
-/** Everything that is left is promised to other agents: the step stays as it is until one of them ends. */
-function mustWait(ctx: CommandContext, run: string): boolean {
-  return unpromised(ctx.db, run) === 0 && overBudget(ctx.db, run) === null;
-}
 
 /** What may be the first report of an attempt. The commit of an earlier attempt is not made again. */
 function begins(ctx: CommandContext, task: string, move: Move): boolean {
@@ -190,13 +205,10 @@ function begins(ctx: CommandContext, task: string, move: Move): boolean {
   return move.kind === 'produced' && (move.reused || (commit !== null && move.commit === commit));
 }
 
-function apply(ctx: CommandContext, task: string, attempt: number, move: Move): void {
+function apply(ctx: CommandContext, task: string, attempt: number, move: Exclude<Move, { kind: 'work' }>): void {
   switch (move.kind) {
     case 'prepared':
       ctx.emit(runEvents.prepared, task, { attempt, workspace: move.workspace, base: move.base });
-      return;
-    case 'work':
-      work(ctx, task, attempt, move);
       return;
     case 'produced': {
       const { kind: _kind, ...produced } = move;
@@ -230,47 +242,55 @@ function apply(ctx: CommandContext, task: string, attempt: number, move: Move): 
   }
 }
 
-function budgetReason(ctx: CommandContext, run: string, over: string): string {
-  return `Budget: ${over}. ${raiseBudget(getRun(ctx.db, run).name)}`;
+/** Why a budget lets nothing more start; where it says so, the inbox is asked first. */
+function usedUp(ctx: CommandContext, budget: string): string {
+  return `Budget: ${ctx.call(budgetOps.ask, { budget }).over ?? ''}`;
 }
 
-/** Gives the step's agent its next session; the first time, the agent joins the roster. */
-function work(ctx: CommandContext, task: string, attempt: number, move: Extract<Move, { kind: 'work' }>): void {
+/**
+ * Gives the step's agent its next session; the first time, the agent joins the roster. false: everything that is left is promised to
+ * other agents, and the step stays as it is until one of them ends.
+ */
+function work(ctx: CommandContext, task: string, attempt: number, move: Extract<Move, { kind: 'work' }>): boolean {
   const step = current(ctx, task);
-  const over = move.prompt === null ? null : overBudget(ctx.db, step.run);
-  if (over !== null) return unaffordable(ctx, step, attempt, budgetReason(ctx, step.run, over));
   const agent = agentFor(ctx, step, move.argv !== null && step.planned.prompt !== null);
   if (ctx.call(agentOps.get, { agent }).state !== 'idle') {
     throw new AppError('unavailable', `The session of ${task}’s earlier claim has not ended yet.`, {
       fix: 'It is being stopped; the task goes on when it has ended.',
     });
   }
-  const started = ctx.call(agentOps.start, {
-    agent,
-    prompt: move.prompt,
-    argv: move.argv,
-    cwd: move.cwd,
-    env: move.env,
-    passEnv: move.passEnv,
-    resume: move.resume,
-    task,
-    workspace: step.workspace,
-    timeoutMs: step.planned.timeoutMs,
-    budgetUsd: move.prompt === null ? null : shareOf(ctx, step),
-  });
-  ctx.emit(runEvents.working, task, { attempt, agent, generation: started.generation, resolving: move.resolving });
+  const { cwd, env, passEnv, prompt, argv, resume: resumes, resolving } = move;
+  const { workspace, planned } = step;
+  try {
+    const request = { prompt, argv, cwd, env, passEnv, resume: resumes, task, workspace };
+    const { generation } = ctx.call(agentOps.start, { agent, ...request, timeoutMs: planned.timeoutMs });
+    ctx.emit(runEvents.working, task, { attempt, agent, generation, resolving });
+    return true;
+  } catch (error) {
+    const short = shortOf(error);
+    if (short === undefined) throw error;
+    if (!short.busy) unaffordable(ctx, step, attempt, short.budget);
+    return !short.busy;
+  }
 }
 
-/** The money was used up between the claim and the start: nothing is started, and no work of it is lost. */
-function unaffordable(ctx: CommandContext, { task, resolving }: StepState, fence: number, reason: string): void {
-  if (resolving === null) ctx.call(taskOps.release, { task, fence, reason });
-  else ctx.call(taskOps.wait, { task, fence, for: 'person', reason });
-}
-
-/** What of the run's money the step's agent is promised; null: the run has no budget in money. */
-function shareOf(ctx: CommandContext, { run, planned }: StepState): number | null {
-  const free = unpromised(ctx.db, run);
-  return free === null ? null : Math.min(free, planned.agent.limits.usd ?? free);
+/** A budget was used up before the start: nothing is started, and no work of it is lost. */
+function unaffordable(ctx: CommandContext, { task, resolving }: StepState, fence: number, budget: string): void {
+  const reason = usedUp(ctx, budget);
+  const found = standingAt(ctx.db, budget, ctx.now);
+  const own = found?.kind === 'task' || found?.kind === 'agent';
+  if (own && found.denied)
+    return fail(ctx, task, fence, {
+      kind: 'failed',
+      class: 'budget',
+      message: reason,
+      retry: false,
+      retryAt: null,
+      feedback: null,
+    });
+  // All of the run waits with it, so it need not be held back by itself.
+  if (!own && resolving === null) ctx.call(taskOps.release, { task, fence, reason });
+  else ctx.call(taskOps.wait, { task, fence, for: 'budget', reason });
 }
 
 /** Every step has one agent; a command that resolves the conflict of a step with a prompt has one of its own. */
@@ -283,14 +303,18 @@ function agentFor(ctx: CommandContext, step: StepState, resolver: boolean): stri
     if (!(error instanceof AppError) || error.code !== 'not_found') throw error;
   }
   const { runtime, agent, timeoutMs } = step.planned;
-  const { usd } = agent.limits;
+  const { usd, tokens } = resolver ? { usd: null, tokens: null } : agent.limits;
   const hired = ctx.call(agentOps.create, {
     name,
     runtime: resolver ? 'command' : runtime,
     model: resolver ? null : agent.model,
     args: resolver ? [] : agent.args,
     options: resolver ? {} : agent.options,
-    limits: { timeoutMs: Math.max(100, timeoutMs), ...(usd === null || resolver ? {} : { budgetUsd: usd }) },
+    limits: {
+      timeoutMs: Math.max(100, timeoutMs),
+      ...(usd === null ? {} : { budgetUsd: usd }),
+      ...(tokens === null ? {} : { budgetTokens: tokens }),
+    },
     project: run.project,
   });
   return hired.id;
@@ -310,7 +334,7 @@ function land(ctx: CommandContext, task: string, attempt: number, commit: string
 function fanOut(ctx: CommandContext, task: string, attempt: number, move: Extract<Move, { kind: 'fanned' }>): void {
   const { run, task: standIn } = current(ctx, task);
   if (move.instances.length === 0) return land(ctx, task, attempt, null);
-  const { base, project, continues } = getRun(ctx.db, run);
+  const { name, base, project, continues } = getRun(ctx.db, run);
   const known = stepsOf(ctx.db, run);
   const rewired = new Map(move.rewired.map((planned) => [planned.id, planned]));
   const all = [...known.map((step) => rewired.get(step.id) ?? step.planned), ...move.instances];
@@ -332,6 +356,7 @@ function fanOut(ctx: CommandContext, task: string, attempt: number, move: Extrac
     const key = keys[planned.id] ?? '';
     const reuse = continues === null ? null : finishedWithKey(ctx.db, continues, key);
     ctx.emit(runEvents.step, id, { run, planned, key, reuse, ready: true });
+    ctx.call(budgetOps.record, { budgets: taskBudget(planned, id, name, { run, project }) });
   }
   for (const planned of move.rewired) {
     const waiting = needs.get(planned.id);
@@ -395,6 +420,6 @@ export const runHandlers: readonly Handler[] = [
   accept,
   note,
   advance,
-  query(runOps.get, (ctx, input) => getRunDetail(ctx.db, input.run)),
+  query(runOps.get, (ctx, input) => getRunDetail(ctx.db, input.run, ctx.now)),
   query(runOps.list, (ctx, input) => ({ runs: listRuns(ctx.db, input) })),
 ];

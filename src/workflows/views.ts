@@ -6,7 +6,7 @@ import { runEvents } from './contract.ts';
 
 /** Sets a task's state as its run sees it; tasks outside of runs have no row here. */
 function setState(db: Writer, task: string, state: string, at: number, reason: string | null): void {
-  db.run('UPDATE step SET state = ?, since = ?, reason = ? WHERE task = ?', state, at, reason, task);
+  db.run('UPDATE step SET state = ?, since = ?, reason = ?, waits = NULL WHERE task = ?', state, at, reason, task);
 }
 
 interface Used {
@@ -28,14 +28,14 @@ function setUsage(db: Writer, agent: string, generation: number, used: Used | nu
 const schema = `
   CREATE TABLE run (
     id TEXT PRIMARY KEY, name TEXT NOT NULL UNIQUE, project TEXT NOT NULL, repository TEXT NOT NULL, base TEXT NOT NULL, branch TEXT NOT NULL, target TEXT,
-    concurrency INTEGER NOT NULL, budget_usd REAL, budget_tokens INTEGER, continues TEXT, inputs TEXT NOT NULL, plan TEXT NOT NULL,
+    concurrency INTEGER NOT NULL, continues TEXT, inputs TEXT NOT NULL, plan TEXT NOT NULL,
     file TEXT, state TEXT NOT NULL, since INTEGER NOT NULL, reason TEXT, merged TEXT, report TEXT, removed INTEGER NOT NULL,
     created_at INTEGER NOT NULL, ended_at INTEGER
   ) STRICT;
   CREATE INDEX run_state ON run (state, created_at);
   CREATE TABLE step (
     task TEXT PRIMARY KEY, run TEXT NOT NULL, plan_id TEXT NOT NULL, planned TEXT NOT NULL, key TEXT NOT NULL, reuse TEXT,
-    state TEXT NOT NULL, since INTEGER NOT NULL, reason TEXT, phase TEXT NOT NULL, fence INTEGER NOT NULL, attempt INTEGER NOT NULL, tries INTEGER NOT NULL,
+    state TEXT NOT NULL, since INTEGER NOT NULL, reason TEXT, waits TEXT, phase TEXT NOT NULL, fence INTEGER NOT NULL, attempt INTEGER NOT NULL, tries INTEGER NOT NULL,
     agent TEXT, generation INTEGER, workspace TEXT, base TEXT, commit_id TEXT, produced_base TEXT, landed TEXT, changed TEXT,
     outputs TEXT NOT NULL, summary TEXT, evidence TEXT NOT NULL, conflicts INTEGER NOT NULL, resolving TEXT, files TEXT NOT NULL,
     merge TEXT, feedback TEXT, reused INTEGER NOT NULL, accepted INTEGER NOT NULL DEFAULT 0, last_action TEXT, started_at INTEGER, ended_at INTEGER
@@ -43,9 +43,10 @@ const schema = `
   CREATE UNIQUE INDEX step_plan ON step (run, plan_id);
   CREATE INDEX step_state ON step (run, state);
   CREATE INDEX step_agent ON step (agent);
+  CREATE INDEX step_claimed ON step (run) WHERE state = 'claimed';
+  CREATE INDEX step_waits ON step (waits) WHERE waits IS NOT NULL;
   CREATE TABLE run_usage (
-    run TEXT NOT NULL, agent TEXT NOT NULL, generation INTEGER NOT NULL, task TEXT NOT NULL, promised REAL, cost REAL,
-    tokens INTEGER NOT NULL, ended INTEGER NOT NULL,
+    run TEXT NOT NULL, agent TEXT NOT NULL, generation INTEGER NOT NULL, task TEXT NOT NULL, cost REAL, tokens INTEGER NOT NULL,
     PRIMARY KEY (agent, generation)
   ) STRICT;
   CREATE INDEX run_usage_run ON run_usage (run);
@@ -56,7 +57,7 @@ const schema = `
 const runApplies = [
   on(runEvents.created, (db, { stream, at, data }) =>
     db.run(
-      `INSERT INTO run VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'running', ?, NULL, NULL, NULL, 0, ?, NULL)`,
+      `INSERT INTO run VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'running', ?, NULL, NULL, NULL, 0, ?, NULL)`,
       stream,
       data.name,
       data.project,
@@ -65,8 +66,6 @@ const runApplies = [
       data.branch,
       data.target,
       data.concurrency,
-      data.budget.usd,
-      data.budget.tokens,
       data.continues,
       JSON.stringify(data.inputs),
       data.plan,
@@ -224,6 +223,7 @@ const taskApplies = [
     setState(db, stream, 'waiting', at, data.reason);
     // Nothing was tried: it only asked whether it may begin.
     if (data.for === 'approval') db.run('UPDATE step SET tries = max(0, tries - 1) WHERE task = ?', stream);
+    db.run('UPDATE step SET waits = ? WHERE task = ?', data.for, stream);
   }),
   on(taskEvents.completed, (db, { stream, at }) => setState(db, stream, 'done', at, null)),
   on(taskEvents.failed, (db, { stream, at, data }) => setState(db, stream, 'failed', at, data.error.message)),
@@ -242,10 +242,9 @@ const agentApplies = [
     if (request.argv !== null) return;
     // A session that a person starts by hand may name no task; its agent is then of the step it has worked for.
     db.run(
-      `INSERT INTO run_usage SELECT run, ?1, ?2, task, ?3, NULL, 0, 0 FROM step WHERE task = ?4 OR (?4 IS NULL AND agent = ?1) LIMIT 1`,
+      `INSERT INTO run_usage SELECT run, ?1, ?2, task, NULL, 0 FROM step WHERE task = ?3 OR (?3 IS NULL AND agent = ?1) LIMIT 1`,
       stream,
       generation,
-      request.budgetUsd ?? null,
       request.task,
     );
   }),
@@ -260,10 +259,7 @@ const agentApplies = [
     }
     setUsage(db, stream, data.generation, data.usage);
   }),
-  on(agentEvents.ended, (db, { stream, data }) => {
-    setUsage(db, stream, data.generation, data.usage);
-    db.run('UPDATE run_usage SET ended = 1 WHERE agent = ? AND generation = ?', stream, data.generation);
-  }),
+  on(agentEvents.ended, (db, { stream, data }) => setUsage(db, stream, data.generation, data.usage)),
 ];
 
 /** Runs, their steps and what they have used. Also follows tasks and agents, so that a run is read in one query. */

@@ -198,8 +198,17 @@ describe('the tree of a run', () => {
         onConflict: { kind: 'wait' as const },
         forEach: null,
         fan: null,
+        budget: null,
       },
-      agent: { name: null, model: null, args: [], options: {}, env: {}, passEnv: {}, limits: { usd: null } },
+      agent: {
+        name: null,
+        model: null,
+        args: [],
+        options: {},
+        env: {},
+        passEnv: {},
+        limits: { usd: null, tokens: null },
+      },
       retries: { max: 0, backoffMs: 1, factor: 1, maxBackoffMs: 1 },
       values: { inputs: {}, item: null, tasks: {} },
     }));

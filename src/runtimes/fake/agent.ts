@@ -163,7 +163,9 @@ if (flags.resume !== undefined && !existsSync(stateFile)) {
   });
   process.exit(1);
 }
-if (flags.resume !== undefined) state = memory.parse(JSON.parse(readFileSync(stateFile, 'utf8')));
+// What is told is what this session uses, not the whole conversation.
+if (flags.resume !== undefined)
+  state = { ...memory.parse(JSON.parse(readFileSync(stateFile, 'utf8'))), usage: noUsage };
 print({ kind: 'started', providerSession: session, model: flags.model ?? null });
 for (let text = await nextMessage(), first = true; text !== null; text = await nextMessage(), first = false) {
   // A conversation that was cut off goes on with its script, unless it is given another one.

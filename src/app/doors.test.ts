@@ -2,6 +2,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { readToken } from '../auth/token.ts';
+import { type Budget, budgetOps } from '../budgets/contract.ts';
 import { createClient } from '../gateway/client.ts';
 import { SseReader } from '../gateway/sse.ts';
 import { AppError } from '../kernel/error.ts';
@@ -203,6 +204,31 @@ describe('a server', () => {
       expect(answer).toMatchObject({ error: { code } });
       expect(answer.error.fix ?? '').not.toBe('');
     });
+  });
+
+  it('sets a budget over one door, and shows, changes and removes it over others', async () => {
+    const shell = async (...args: string[]): Promise<string> => {
+      const { code, stdout, stderr } = await site.maos(args);
+      expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+      return stdout;
+    };
+    const made: Budget = JSON.parse(
+      await shell('budget', 'set', '--usd', '50', '--period', 'day', '--at-limit', 'ask', '--json'),
+    );
+    expect(made).toMatchObject({ kind: 'fleet', usd: 50, period: 'day', atLimit: 'ask', left: { usd: 50 } });
+    const { client } = server;
+    expect(await client.call(budgetOps.list, {})).toMatchObject({ budgets: [{ id: made.id }] });
+    expect(await client.call(budgetOps.set, { budget: made.id, usd: 60, tokens: 1_000 })).toMatchObject({
+      id: made.id,
+      usd: 60,
+      period: 'day',
+    });
+    expect(await shell('budget', 'get', made.id)).toContain('60');
+    expect(await shell('cost')).toMatch(/BUDGET +LIMIT +USED +PROMISED +LEFT\nfleet \(day\) +\$60\.00/);
+    expect((await refusal(client.call(budgetOps.set, { budget: made.id, usd: -1 }))).code).toBe('invalid');
+    expect((await refusal(client.call(budgetOps.get, { budget: 'budget_zzzz' }))).code).toBe('not_found');
+    expect(JSON.parse(await shell('budget', 'remove', made.id, '--json'))).toMatchObject({ id: made.id });
+    expect(await client.call(budgetOps.list, {})).toEqual({ budgets: [] });
   });
 
   describe('used by the shell', () => {

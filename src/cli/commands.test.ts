@@ -129,6 +129,28 @@ describe('what people read', () => {
       { area: 'processes', severity: 'problem', message: 'One was lost.', fix: 'x', repaired: true },
     ],
   };
+  const budget = {
+    id: 'budget_1',
+    kind: 'project',
+    subject: 'project_1',
+    name: 'shop',
+    project: 'project_1',
+    run: null,
+    usd: 50,
+    tokens: 2_000_000,
+    period: 'day',
+    atLimit: 'ask',
+    share: null,
+    used: { usd: 0.5, tokens: 12_355, unpriced: true },
+    reserved: { usd: 1.5, tokens: 0 },
+    allowed: { usd: 0, tokens: 0 },
+    left: { usd: 48, tokens: 1_987_645 },
+    over: null,
+    resetsAt: 0,
+    approval: null,
+    setAt: 0,
+    setBy: 'user:local',
+  };
   const cost = { rows: [{ name: 'demo-1', ...usage, unpriced: true }] };
   const merged = { branch: 'main', from: 'a'.repeat(40), to: 'b'.repeat(40), kind: 'fast_forward' };
   const diff = { files: [{ path: 'a.ts', added: 1, deleted: 2 }], text: 'diff --git a/a.ts b/a.ts\n+\u001b[31mx' };
@@ -137,7 +159,7 @@ describe('what people read', () => {
     ['ps', { 'agent.list': { agents: [working] } }, 0],
     ['status', { 'server.status': status, 'run.list': { runs: [{ ...run, counts: { done: 2, claimed: 1 } }] } }, 0],
     ['doctor', { 'doctor.run': doctor }, 1],
-    ['cost', { 'cost.list': cost }, 0],
+    ['cost', { 'cost.list': cost, 'budget.list': { budgets: [budget] } }, 0],
     ['merge demo-1', { 'run.merge': merged }, 0],
     ['undo demo-1', { 'run.undo': { ...merged, rescue: 'refs/maos/rescue/undo-main/1' } }, 0],
     ['diff demo-1 --stat', { 'run.get': run, 'run.diff': diff }, 0],

@@ -1,5 +1,6 @@
+import { budgetOps } from '../budgets/contract.ts';
 import { conflict, invalid, notFound } from '../kernel/error.ts';
-import { action, type Handler, query } from '../kernel/handler.ts';
+import { action, type Handler } from '../kernel/handler.ts';
 import { workspaceOps } from '../workspaces/contract.ts';
 import { runOps } from './contract.ts';
 import { create } from './create.ts';
@@ -132,8 +133,9 @@ export const runActions: readonly Handler[] = [
   rollback,
   diff,
   remove,
-  query(runOps.report, (ctx, input) => {
+  action(runOps.report, async (ctx, input) => {
     const run = getRunDetail(ctx.db, input.run, ctx.now);
-    return { markdown: reportMarkdown(run, ctx.now), file: run.report };
+    const { budgets } = await ctx.call(budgetOps.list, { run: run.id });
+    return { markdown: reportMarkdown(run, budgets, ctx.now), file: run.report };
   }),
 ];

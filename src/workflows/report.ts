@@ -1,5 +1,7 @@
 import { mkdir, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { type Budget, budgetOps } from '../budgets/contract.ts';
+import { called } from '../budgets/ledger.ts';
 import type { Call, Reactor, Reader } from '../kernel/handler.ts';
 import { type RunDetail, runEvents, runOps, type Step } from './contract.ts';
 import { excerpt } from './excerpt.ts';
@@ -55,6 +57,23 @@ function money(run: RunDetail): string {
   return `$${costUsd.toFixed(4)}${unpriced ? ' or more (an agent told no price)' : ''}, ${tokens} tokens`;
 }
 
+/** One limit of a budget and what has become of it. */
+function spendings({ usd, tokens, allowed, used, reserved, left }: Budget): string[] {
+  const dollars = (amount: number): string => `$${amount.toFixed(4)}`;
+  return [
+    ...(usd === null
+      ? []
+      : [
+          `${dollars(used.usd)} of ${dollars(usd + allowed.usd)} used, ${dollars(reserved.usd)} promised, ${dollars(left.usd ?? 0)} left`,
+        ]),
+    ...(tokens === null
+      ? []
+      : [
+          `${used.tokens} of ${tokens + allowed.tokens} tokens used, ${reserved.tokens} promised, ${left.tokens ?? 0} left`,
+        ]),
+  ];
+}
+
 function next(run: RunDetail): string[] {
   if (run.state === 'succeeded' && run.merged === null)
     return [`Look at it: \`maos diff ${run.name}\`. Land it: \`maos merge ${run.name}\`.`];
@@ -83,7 +102,7 @@ function open(run: RunDetail): string[] {
 }
 
 /** What a run did, as Markdown: for a person who was not there. */
-export function reportMarkdown(run: RunDetail, now: number): string {
+export function reportMarkdown(run: RunDetail, budgets: readonly Budget[], now: number): string {
   const done = run.steps.filter((step) => step.state === 'done').length;
   const time = duration((run.endedAt ?? now) - run.createdAt);
   return [
@@ -94,6 +113,7 @@ export function reportMarkdown(run: RunDetail, now: number): string {
     `- Repository: ${run.repository}`,
     `- Branch: ${run.branch}, from ${run.base.slice(0, 12)}`,
     `- Used: ${money(run)}`,
+    ...budgets.map((budget) => `- ${cell(called(budget))}: ${spendings(budget).join('; ')}`),
     '',
     '| task | title | by | state | time | change | proof | notes |',
     '|---|---|---|---|---|---|---|---|',
@@ -122,10 +142,11 @@ export function reporter(options: {
       const file = join(folder, name, 'report.md');
       const run = getRunDetail(reader, stream, now());
       await mkdir(join(folder, name), { recursive: true });
-      await writeWhole(file, reportMarkdown(run, now()));
+      const { budgets } = await call(budgetOps.list, { run: stream });
+      await writeWhole(file, reportMarkdown(run, budgets, now()));
       await writeWhole(
         join(folder, name, 'report.json'),
-        `${JSON.stringify({ ...run, report: file, position }, null, 2)}\n`,
+        `${JSON.stringify({ ...run, budgets, report: file, position }, null, 2)}\n`,
       );
       if (report === null) await call(runOps.note, { run: stream, note: { kind: 'reported', report: file } });
     },

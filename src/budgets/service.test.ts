@@ -200,7 +200,7 @@ function pick({ agent, generation }: { readonly agent: string; readonly generati
 /** Answers as a person does; the reactor’s part is done at once. */
 function answer(approval: string, state: 'approved' | 'denied'): void {
   const input = { approvals: [approval] };
-  if (state === 'denied') purse.core.call(approvalOps.deny, input);
+  if (state === 'denied') purse.person(approvalOps.deny, input);
   else purse.person(approvalOps.approve, { ...input, always: false });
   purse.core.call(budgetOps.answer, { approval });
 }

@@ -11,6 +11,7 @@ import type { LogRecord } from '../kernel/event.ts';
 import type { Operation } from '../kernel/operation.ts';
 import { approvalOps } from '../policy/approvals/contract.ts';
 import { projectOps } from '../projects/contract.ts';
+import { secretOps } from '../secrets/contract.ts';
 import { taskOps } from '../tasks/contract.ts';
 import { watchEvents } from '../watch/contract.ts';
 import { runOps } from '../workflows/contract.ts';
@@ -89,7 +90,8 @@ async function thingsOf(team: string): Promise<Things> {
     risk: 'high',
   });
   const budget = (await call(budgetOps.set, { project, usd: 1 })).id;
-  return { project, run, task, agent, workspace, merge: merge.id, approval: approval.id, budget };
+  const secret = await call(secretOps.record, { id: `secret_of${team}`, name: 'TOKEN', sealed: '', team });
+  return { project, run, task, agent, workspace, merge: merge.id, approval: approval.id, budget, secret: secret.id };
 }
 
 beforeAll(async () => {
@@ -196,7 +198,7 @@ describe('what another team has', () => {
   it('is answered word for word as if it were not there, also for the beginning of its id', async () => {
     const token = bound.get('admin') ?? '';
     for (const [sort, id] of Object.entries(blue)) {
-      if (sort === 'merge') continue;
+      if (sort === 'merge' || sort === 'secret') continue;
       const theirs = await entrance.ask('GET', `/${sort}s/${id}`, token);
       const none = await entrance.ask('GET', `/${sort}s/${sort}_zzzzzzzzzzzz`, token);
       expect(theirs.status).toBe(404);

@@ -61,7 +61,7 @@ import { openRules, ruleFollower, type Rules } from './rules.ts';
 import { takeSnapshot } from './snapshot.ts';
 import { sealedData } from './sealed.ts';
 import { sessionSecrets } from './session-secrets.ts';
-import { teamBoundary } from './teams.ts';
+import { teamBoundary, withoutEnvironment } from './teams.ts';
 import { namesOf, type Tls, tlsOf } from './tls.ts';
 
 export interface ServerOptions {
@@ -161,7 +161,7 @@ async function open(options: ServerOptions, scope: Scope): Promise<Server> {
   const journal = new Journal(places.log, now);
   const facts: Facts = { url: null, tls: null };
   const boundary = teamBoundary(engine.reader);
-  const vault = new Vault(ring === undefined ? openKeys : async () => ring, engine.reader);
+  const vault = new Vault(ring === undefined ? openKeys : async () => ring, engine.reader, options.environment);
   const identity = makeIdentity({
     reader: engine.reader,
     boundary,
@@ -247,7 +247,7 @@ function makeRegistry(
     core,
     now,
     newId,
-    boundary,
+    boundary: withoutEnvironment(boundary),
     decide: operationRules(rules.book, boundary),
     ask: operationGate(gate, boundary, (operation, input) => registry.as(systemCaller('gate'))(operation, input)),
     limit: oversight.limit,
@@ -323,7 +323,7 @@ async function act(parts: Parts): Promise<void> {
   const onFailure = (place: string, error: unknown): void => journal.failure(place, error);
   await endLeftChecks(host, places.checks);
   await sweep({ ...check, call, onFailure });
-  const secrets = sessionSecrets(vault, call);
+  const secrets = sessionSecrets(vault, call, boundary);
   const runner = new Runner({
     host,
     runtimes,

@@ -1,5 +1,8 @@
 import { ruleFor, TeamBoundary, type Rule, type Sort } from '../auth/boundary.ts';
+import { agentOps } from '../agents/contract.ts';
 import { askSubject } from '../budgets/contract.ts';
+import type { Boundary } from '../gateway/registry.ts';
+import { keptVariable, readsEnvironment } from '../kernel/caller.ts';
 import type { Reader } from '../kernel/handler.ts';
 import type { Operation } from '../kernel/operation.ts';
 
@@ -44,6 +47,8 @@ const sorts: readonly Sort[] = [
         'coalesce((SELECT r.project FROM run r WHERE r.id = t.run), (SELECT a.project FROM agent a WHERE a.id = t.agent))',
       )} END`,
   },
+  // Those of no team are for callers that are bound to none.
+  { what: 'secret', table: '(SELECT * FROM secret WHERE removed = 0)', names: ['name'], team: 't.team' },
   { what: 'budget', table: 'budget', names: [], team: ofBudget('t.id') },
   { what: 'merge', table: 'merge', names: [], team: ofProject('t.project') },
 ];
@@ -86,6 +91,10 @@ const teamRules: Readonly<Record<string, Rule>> = {
   'approval.approve': { names: { 'approvals.*': 'approval' } },
   'approval.deny': { names: { 'approvals.*': 'approval' } },
   'approval.gate': 'everybody',
+  'secret.set': { team: 'filled' },
+  'secret.share': { names: { name: 'secret' } },
+  'secret.remove': { names: { name: 'secret' } },
+  'secret.list': { rows: { field: 'secrets', sort: 'secret' } },
   'budget.set': {
     names: { budget: 'budget', project: 'project', agent: 'agent' },
     needs: { fields: ['budget', 'project', 'agent'] },
@@ -111,6 +120,26 @@ const teamRules: Readonly<Record<string, Rule>> = {
 /** How teams bound an operation. */
 export function teamRule(operation: Operation): Rule {
   return ruleFor(operation, { rules: teamRules, sorts });
+}
+
+/** The variables of the server that a call wants to have read. */
+function variablesIn(operation: Operation, input: unknown): string[] {
+  if (operation.name !== agentOps.start.name) return [];
+  const { passEnv } = agentOps.start.input.safeParse(input).data ?? { passEnv: {} };
+  return Object.values(passEnv).filter((from) => typeof from === 'string');
+}
+
+/** The boundary, which also keeps the server’s own environment from whoever may not give it away. */
+export function withoutEnvironment(boundary: TeamBoundary): Boundary {
+  return {
+    admit: (caller, operation, input) => {
+      const [variable] = readsEnvironment(caller) ? [] : variablesIn(operation, input);
+      if (variable !== undefined) throw keptVariable(variable);
+      return boundary.admit(caller, operation, input);
+    },
+    show: (caller, operation, output) => boundary.show(caller, operation, output),
+    sees: (caller, record) => boundary.sees(caller, record),
+  };
 }
 
 /** The boundary between the teams of this server. */

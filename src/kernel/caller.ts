@@ -1,4 +1,5 @@
 import { type Actor, systemActor } from './actor.ts';
+import { AppError } from './error.ts';
 
 /**
  * Who calls and what that gives. Found by a door from a credential, never claimed by the caller: an operation's input has no
@@ -20,6 +21,22 @@ export interface Caller {
 export function covers(scopes: readonly string[], scope: string): boolean {
   const noun = scope.slice(0, scope.indexOf(':'));
   return scopes.includes(scope) || scopes.includes('*') || scopes.includes(`${noun}:*`);
+}
+
+/** Whether a caller may give programs what stands in the server’s own environment: who is bound to no team and keeps its secrets. */
+export function readsEnvironment({ teams, scopes }: Caller): boolean {
+  return teams === null && covers(scopes, 'secret:write');
+}
+
+/** The refusal of a variable of the server’s environment to whoever may not give it away. */
+export function keptVariable(name: string): AppError {
+  return new AppError(
+    'forbidden',
+    `The variable ${name} is in the server’s own environment, which this credential does not open.`,
+    {
+      fix: `Ask somebody who is bound to no team and keeps secrets to make it one (maos secret link NAME ${name}), and name that: {secret: NAME}.`,
+    },
+  );
 }
 
 /** A part of MAOS itself. */

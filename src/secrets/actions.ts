@@ -8,14 +8,14 @@ import { secretNamed } from './views.ts';
 /** Operations of secrets that need the keys. They run beside the core, so that a value never reaches the log's thread. */
 export function secretActions({ vault, newId }: { readonly vault: Vault; readonly newId: NewId }): readonly Handler[] {
   return [
-    action(secretOps.set, async (ctx, { name, value }) => {
-      const id = secretNamed(ctx.db, name)?.id ?? newId('secret');
-      return ctx.call(secretOps.record, { id, name, sealed: await vault.seal(id, value) });
+    action(secretOps.set, async (ctx, { name, value, team = null }) => {
+      const id = secretNamed(ctx.db, name, team)?.id ?? newId('secret');
+      return ctx.call(secretOps.record, { id, name, sealed: await vault.seal(id, value), team });
     }),
-    action(secretOps.reveal, async (ctx, { names, session }) => {
-      const values = await vault.values(names);
+    action(secretOps.reveal, async (ctx, { names, session, team }) => {
+      const values = await vault.values(names, team);
       // Recorded before anybody is given them.
-      await ctx.call(secretOps.use, { names, session });
+      await ctx.call(secretOps.use, { names, session, team });
       return { values };
     }),
     action(secretOps.rotate, async (_ctx, { keep }) =>

@@ -10,9 +10,22 @@ const secretName = z
   .regex(/^[A-Za-z][A-Za-z0-9_.-]{0,99}$/, 'Is not a name: a letter, then letters, digits, _ . or -.')
   .describe('The name of the secret.');
 
+const secretText = secretName.describe('The secret: its name, or its id.');
+
+const team = z
+  .string()
+  .regex(/^[a-z0-9][a-z0-9._-]{0,59}$/, 'Use lower-case letters, digits, dot, dash and underscore.');
+const ofTeam = team
+  .nullable()
+  .describe('Whose it is: only what is done for this team is given it. null: for what belongs to no team.');
+
 /** What may be known of a secret: everything but its value. */
 export const secret = z.strictObject({
+  id: z.string(),
   name: z.string(),
+  team: ofTeam,
+  shared: z.array(z.string()).describe('Further teams that are given it.'),
+  from: z.string().nullable().describe('The variable of the server that holds its value; null: MAOS keeps the value.'),
   setAt: z.int().describe('When it was last given a value.'),
   setBy: z.string().describe('Who gave it that value.'),
   values: z.int().describe('How many values it has had.'),
@@ -34,11 +47,20 @@ const session = {
 
 /** The stream is the secret’s id, but for `keyed`: there it is the agent’s. Values are in the log only in envelopes. */
 export const secretEvents = {
-  set: event('secret.set', z.strictObject({ name: z.string(), sealed: z.string() })),
+  /** Records of an older MAOS say nothing of a team. */
+  set: event('secret.set', z.strictObject({ name: z.string(), sealed: z.string(), team: ofTeam.optional() })),
+  linked: event('secret.linked', z.strictObject({ name: z.string(), variable: z.string(), team: ofTeam })),
+  shared: event('secret.shared', z.strictObject({ with: z.array(z.string()) })),
   removed: event('secret.removed', z.strictObject({})),
   used: event('secret.used', z.strictObject({ session: z.string() })),
   keyed: event('session.keyed', z.strictObject({ generation: z.int(), publicKey: z.string() })),
 };
+
+const used = {
+  names: z.array(secretName).min(1),
+  session: z.string(),
+  team: ofTeam.describe('Of the session: it is given secrets of its team, and those that are shared with it.'),
+} as const;
 
 /** What can be done with secrets. No operation that a person or an agent can call gives a value back. */
 export const secretOps = {
@@ -57,12 +79,47 @@ export const secretOps = {
         .max(longestValue)
         .refine((value) => !value.includes('\0'), 'Holds a zero byte.')
         .describe('The value.'),
+      team: ofTeam.optional(),
     }),
     output: secret,
     route: 'PUT /secrets/:name',
     positional: ['name'],
     secrets: ['value'],
     refusals: { unavailable: 'The keys cannot be opened.' },
+  }),
+  link: operation({
+    name: 'secret.link',
+    summary:
+      'Makes a secret of a variable of the server’s environment: its value is read there when a session is started.',
+    detail:
+      'Only for callers that are bound to no team, because the environment of the server is nobody’s. A team whose secret it is needs no right to it.',
+    effect: 'write',
+    scope: 'secret:write',
+    input: z.strictObject({
+      name: secretName,
+      variable: z
+        .string()
+        .regex(/^(?!MAOS_)[A-Za-z_][A-Za-z0-9_]{0,199}$/, 'Is not a variable, or one of MAOS.')
+        .describe('Its name in the environment of the server.'),
+      team: ofTeam.optional(),
+    }),
+    output: secret,
+    route: 'POST /secrets/:name/link',
+    positional: ['name', 'variable'],
+  }),
+  share: operation({
+    name: 'secret.share',
+    summary: 'Says which other teams are given a secret as well; what they were given before they keep.',
+    effect: 'write',
+    scope: 'secret:write',
+    input: z.strictObject({
+      name: secretText,
+      with: z.array(team).max(100).describe('All of them; none: nobody else is given it any more.'),
+    }),
+    output: secret,
+    route: 'POST /secrets/:name/share',
+    positional: ['name'],
+    refusals: { not_found: 'There is no secret of this name.', conflict: 'Secrets of several teams have this name.' },
   }),
   list: operation({
     name: 'secret.list',
@@ -79,11 +136,11 @@ export const secretOps = {
     detail: 'Its sealed values stay in the log, which is never changed. End the credential itself where it was issued.',
     effect: 'destroy',
     scope: 'secret:write',
-    input: z.strictObject({ name: secretName }),
+    input: z.strictObject({ name: secretText }),
     output: secret,
     route: 'DELETE /secrets/:name',
     positional: ['name'],
-    refusals: { not_found: 'There is no secret of this name.' },
+    refusals: { not_found: 'There is no secret of this name.', conflict: 'Secrets of several teams have this name.' },
   }),
   rotate: operation({
     name: 'secret.rotate',
@@ -126,7 +183,7 @@ export const secretOps = {
     summary: 'Records a sealed value.',
     effect: 'write',
     scope: 'secret:write',
-    input: z.strictObject({ id: z.string(), name: secretName, sealed: z.string() }),
+    input: z.strictObject({ id: z.string(), name: secretName, sealed: z.string(), team: ofTeam.default(null) }),
     output: secret,
     route: 'POST /secrets/record',
     internal: true,
@@ -137,7 +194,7 @@ export const secretOps = {
     summary: 'Gives the values of secrets to a session that is being started, and records that it was given them.',
     effect: 'write',
     scope: 'secret:reveal',
-    input: z.strictObject({ names: z.array(secretName).min(1), session: z.string() }),
+    input: z.strictObject(used),
     output: z.strictObject({ values: z.record(z.string(), z.string()) }),
     route: 'POST /secrets/reveal',
     secrets: ['values'],
@@ -149,7 +206,7 @@ export const secretOps = {
     summary: 'Records that a session is given secrets; refuses a name that is not there.',
     effect: 'write',
     scope: 'secret:reveal',
-    input: z.strictObject({ names: z.array(secretName).min(1), session: z.string() }),
+    input: z.strictObject(used),
     output: z.strictObject({}),
     route: 'POST /secrets/use',
     internal: true,

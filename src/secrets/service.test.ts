@@ -46,7 +46,7 @@ const everything = (): string =>
     .join('\n');
 
 const reveal = (names: string[]): Promise<{ values: Record<string, string> }> =>
-  system(secretOps.reveal, { names, session: 'agent_x/1' });
+  system(secretOps.reveal, { names, session: 'agent_x/1', team: null });
 
 it('keeps keys only once there is something to seal', () => {
   expect(readdirSync(home)).not.toContain('keys.json');
@@ -65,7 +65,9 @@ it('gives values to sessions that are started alone, and notes it', async () => 
   expect(await reveal(['TOKEN'])).toEqual({ values: { TOKEN: value } });
   const [shown] = (await call(secretOps.list, {})).secrets;
   expect(shown?.usedAt).toBeGreaterThan(0);
-  await expect(call(secretOps.reveal, { names: ['TOKEN'], session: 's' })).rejects.toMatchObject({ code: 'forbidden' });
+  await expect(call(secretOps.reveal, { names: ['TOKEN'], session: 's', team: null })).rejects.toMatchObject({
+    code: 'forbidden',
+  });
   expect(everything()).not.toContain(value);
 });
 

@@ -9,6 +9,7 @@
  *     it holds nothing, its name is passed over, and it can be deleted.
  */
 import { dirname, resolve } from 'node:path';
+import { keptVariable, readsEnvironment } from '../kernel/caller.ts';
 import { AppError, conflict, invalid } from '../kernel/error.ts';
 import { action, type ActionContext } from '../kernel/handler.ts';
 import type { InputOf, ParsedOf } from '../kernel/operation.ts';
@@ -18,6 +19,7 @@ import { runOps } from './contract.ts';
 import { expandPlan, termsOf } from './expand.ts';
 import { objectivePlan } from './objective.ts';
 import { defaultConcurrency, type Plan } from './plan.ts';
+import type { PlannedTask } from './planned.ts';
 import { readPlan } from './read-plan.ts';
 import { findRun, getRun, nextRunName, resolveRun, runBranch } from './rows.ts';
 
@@ -28,6 +30,7 @@ type Nameless = Omit<InputOf<typeof runOps.record>, 'name'>;
 export const create = action(runOps.create, async (ctx, input) => {
   const plan = await planOf(ctx, input);
   const tasks = expandPlan(plan, input.inputs);
+  refuseVariables(ctx, tasks);
   const { run } = await ctx.call(runOps.reserve, input);
   if (findRun(ctx.db, run) !== undefined) return ctx.call(runOps.get, { run });
   const project = await findProject(ctx, plan, input.cwd, input.file);
@@ -54,6 +57,13 @@ export const create = action(runOps.create, async (ctx, input) => {
   });
   return ctx.call(runOps.get, { run });
 });
+
+/** What stands in the server’s environment is not for everybody who may run a plan. */
+function refuseVariables({ caller }: ActionContext, tasks: readonly PlannedTask[]): void {
+  if (readsEnvironment(caller)) return;
+  const variable = tasks.flatMap(({ agent }) => Object.values(agent.passEnv)).find((from) => typeof from === 'string');
+  if (variable !== undefined) throw keptVariable(variable);
+}
 
 async function planOf(ctx: ActionContext, { plan, objective, runtime, file }: Asked): Promise<Plan> {
   if (plan !== undefined && objective === undefined) return readPlan(ctx.call, plan, file);

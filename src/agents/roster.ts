@@ -232,13 +232,17 @@ export interface Assignment {
   readonly earlier: Usage | null;
 }
 
-/** What a session may use: the least of its agent’s limits, of what it was asked to keep within, and of what it was promised. */
-export function boundOf({ session, config }: Pick<Assignment, 'session' | 'config'>): Bound {
-  const { promised, request } = session;
-  return {
-    usd: least(config.limits.budgetUsd, request.budgetUsd, promised?.usd),
-    tokens: least(config.limits.budgetTokens, promised?.tokens),
-  };
+/** What a session may use: the least of its limits and of what it was promised. */
+export function boundOf(assignment: Pick<Assignment, 'session' | 'config'>): Bound {
+  const { promised } = assignment.session;
+  const { usd, tokens } = limitsOf(assignment);
+  return { usd: least(usd, promised?.usd), tokens: least(tokens, promised?.tokens) };
+}
+
+/** The least of its agent’s limits and of what it was asked to keep within. */
+export function limitsOf({ session, config }: Pick<Assignment, 'session' | 'config'>): Bound {
+  const { budgetUsd, budgetTokens } = config.limits;
+  return { usd: least(budgetUsd, session.request.budgetUsd), tokens: least(budgetTokens) };
 }
 
 function least(...bounds: readonly (number | null | undefined)[]): number | null {

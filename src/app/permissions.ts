@@ -15,7 +15,8 @@ nobody else may call them, whatever their scopes.
 **Teams** says what a caller that is bound to teams (a user, a key or an agent with a list of them) can reach with an operation that its role
 allows: \`own\`, only what belongs to its teams, and what belongs to others is answered as if it were not there; \`–\`, nothing, because it
 concerns all teams at once; \`any\`, everything, because nothing in it belongs to a team. What belongs to a project (runs, tasks, agents,
-workspaces, merges) belongs to the project's team. Following events takes the scope \`event:read\`, which every role has, and shows the
+workspaces, merges, budgets) belongs to the project's team, a secret to the team it was set for; the fleet's budget and secrets of no team are for
+callers that are bound to none. Following events takes the scope \`event:read\`, which every role has, and shows the
 records of one's own teams; records about users, logins and keys are for those who may see users (\`user:read\`).
 
 An operation that is open needs no credential: it is how one gets one.

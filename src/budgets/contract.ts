@@ -165,7 +165,7 @@ export const budgetOps = {
   }),
   keep: operation({
     name: 'budget.keep',
-    summary: 'Stops a session whose budgets are used up, and asks for more where they say so.',
+    summary: 'Stops a session whose budgets are used up, or its promise, and asks for more where they say so.',
     effect: 'write',
     scope: 'budget:write',
     input: z.strictObject({ agent: z.string(), generation: z.int() }),

@@ -89,16 +89,14 @@ class Simulation {
     }
   }
 
-  /** A program stops when it is told to, and when it has used up what it was promised. */
+  /** A program stops when it is told to. */
   #use(session: Running, cents: number, tokens: number, kept: boolean): void {
     if (!session.kept && this.#keep(session)) return;
     session.cents += cents;
     session.tokens += tokens;
     session.last = { cents, tokens };
     this.#purse.uses(session, session.cents / 100, session.tokens);
-    const { usd, tokens: most } = session.promised;
-    if ((usd !== null && session.cents / 100 > usd) || (most !== null && session.tokens > most)) this.#end(session);
-    else if (kept) this.#keep(session);
+    if (kept) this.#keep(session);
     else session.kept = false;
   }
 

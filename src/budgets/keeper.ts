@@ -2,7 +2,7 @@ import { agentEvents } from '../agents/contract.ts';
 import type { Call, Reactor, Reader } from '../kernel/handler.ts';
 import { approvalEvents } from '../policy/approvals/contract.ts';
 import { budgetOps } from './contract.ts';
-import { firstOver, payersOf } from './ledger.ts';
+import { firstOver, pastPromise, payersOf } from './ledger.ts';
 
 interface KeeperOptions {
   readonly call: Call;
@@ -20,8 +20,8 @@ export function budgetReactors({ call, reader, now }: KeeperOptions): Reactor[] 
       types: [observed.type, ended.type],
       react: async ({ stream, type, data }) => {
         const { generation } = (type === observed.type ? observed : ended).schema.parse(data);
-        if (firstOver(reader, payersOf(reader, stream, generation), now()) === undefined) return;
-        await call(budgetOps.keep, { agent: stream, generation });
+        const over = firstOver(reader, payersOf(reader, stream, generation), now()) !== undefined;
+        if (over || pastPromise(reader, stream, generation)) await call(budgetOps.keep, { agent: stream, generation });
       },
     },
     {

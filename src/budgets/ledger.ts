@@ -192,6 +192,12 @@ export function payersOf(db: Reader, agent: string, generation: number): string[
   return found === undefined ? [] : JSON.parse(found.payers);
 }
 
+/** Whether a session has used more than it was promised: what is left belongs to others. */
+export function pastPromise(db: Reader, agent: string, generation: number): boolean {
+  const sql = `SELECT 1 FROM budget_session WHERE agent = ? AND generation = ? AND NOT ended AND (cost > promised OR tokens > promised_tokens)`;
+  return db.get(sql, agent, generation) !== undefined;
+}
+
 /** Which budgets to show: those of a run, of a project, or of what lasts longer than a run. */
 export function listStandings(
   db: Reader,

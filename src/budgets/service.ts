@@ -6,7 +6,16 @@ import { resolveId } from '../kernel/resolve.ts';
 import { approvalOps } from '../policy/approvals/contract.ts';
 import { projectOps } from '../projects/contract.ts';
 import { askSubject, type Budget, budgetEvents, budgetOps, type BudgetTerms, payer, stopReason } from './contract.ts';
-import { budgetOf, listStandings, payersOf, shown, type Standing, standingAt, standingsOf } from './ledger.ts';
+import {
+  budgetOf,
+  listStandings,
+  pastPromise,
+  payersOf,
+  shown,
+  type Standing,
+  standingAt,
+  standingsOf,
+} from './ledger.ts';
 
 const ids = { table: 'budget', column: 'id', prefix: 'budget', what: 'budget' } as const;
 
@@ -124,10 +133,11 @@ const keep = command(budgetOps.keep, (ctx, { agent, generation }) => {
   const over = standingsOf(ctx.db, payersOf(ctx.db, agent, generation), ctx.now).filter(({ why }) => why !== null);
   for (const found of over) askFor(ctx, found);
   const [first] = over;
-  if (first === undefined) return { over: false };
+  if (first === undefined && !pastPromise(ctx.db, agent, generation)) return { over: false };
+  const why = first?.why ?? 'it has used what it was promised';
   const { state, generation: newest } = ctx.call(agentOps.get, { agent });
   if (newest === generation && (state === 'starting' || state === 'running' || state === 'paused'))
-    ctx.call(agentOps.stop, { agent, reason: `${stopReason}${first.why ?? ''}` });
+    ctx.call(agentOps.stop, { agent, reason: `${stopReason}${why}` });
   return { over: true };
 });
 

@@ -41,7 +41,9 @@ const variableSchema = z
 /** A variable whose value is not in the plan. */
 const passedSchema = z
   .strictObject({ from: variableSchema.describe('The variable’s name in the environment of the MAOS server.') })
-  .describe('The value is read when the program is started, and kept nowhere: for secrets.');
+  .describe(
+    'The value is read when the program is started, and kept nowhere. Only for callers that are bound to no team and may set secrets.',
+  );
 
 /** A variable whose value is a secret of MAOS. */
 const secretSchema = z

@@ -9,6 +9,7 @@ import { runWait } from '../gateway/mcp/runs.ts';
 import { toolName, Tools } from '../gateway/mcp/tools.ts';
 import { toolsets } from '../gateway/mcp/toolset.ts';
 import { approvalOps } from '../policy/approvals/contract.ts';
+import { policyOps } from '../policy/contract.ts';
 import { Inside, planOf, untilThere } from './inside.fixture.ts';
 import { operations } from './operations.ts';
 import { Site } from './site.fixture.ts';
@@ -230,6 +231,68 @@ describe('a client of MAOS', () => {
       expect([await state(first.id), await state(second.id)]).toEqual(['approved', 'denied']);
     },
   );
+
+  describe('where a rule asks about an operation', () => {
+    const rule = {
+      id: 'tasks-cost',
+      match: { kind: 'operation' as const, operation: 'task.create' },
+      decision: 'ask' as const,
+    };
+    beforeAll(() => inside.user(policyOps.set, { rules: [rule] }));
+    afterAll(() => inside.user(policyOps.set, { remove: [rule.id] }));
+    const entryOf = async (title: string) => {
+      const { approvals } = await inside.user(approvalOps.list, {});
+      const found = approvals.find(({ what }) => what.command?.includes(title));
+      if (found === undefined) throw new Error(`Nobody was asked about ${title}.`);
+      return found;
+    };
+    const asking = async (mode: 'legacy' | 'modern', decision: string | null) => {
+      const questions: string[] = [];
+      const client = await connect(mode, { elicitation: {} });
+      client.setRequestHandler('elicitation/create', ({ params }) => {
+        questions.push(params.message);
+        return decision === null
+          ? { action: 'decline' }
+          : { action: 'accept', content: { decision, reason: 'Too dear.' } };
+      });
+      return { client, questions };
+    };
+
+    it.each(['legacy', 'modern'] as const)('asks the person there, and does what they answer (%s)', async (mode) => {
+      const title = `asked ${mode}`;
+      const create = { name: 'task_create', arguments: { title } };
+      const declined = await asking(mode, null);
+      expect(await declined.client.callTool(create)).toMatchObject({ isError: true });
+      expect(await entryOf(title)).toMatchObject({ state: 'open' });
+      const { client, questions } = await asking(mode, 'approve');
+      expect((await client.callTool(create)).structuredContent).toMatchObject({ title });
+      expect(questions.join()).toContain(`user:local wants (medium risk):\ntask.create {`);
+      expect(await entryOf(title)).toMatchObject({ state: 'approved', agreed: ['user:local'] });
+      const refusing = await asking(mode, 'deny');
+      const refused = await refusing.client.callTool({ name: 'task_create', arguments: { title: `no ${mode}` } });
+      expect(JSON.stringify(refused)).toContain('Too dear.');
+      expect(refused).toMatchObject({ isError: true });
+    });
+
+    it('lets no model answer in the name of a person: they are asked, or nobody is', async () => {
+      const title = 'answered by a model';
+      const client = await connect('modern');
+      expect(await client.callTool({ name: 'task_create', arguments: { title } })).toMatchObject({ isError: true });
+      const { id } = await entryOf(title);
+      for (const name of ['approval_approve', 'approval_deny']) {
+        const answer = await client.callTool({ name, arguments: { approvals: [id] } });
+        expect(answer).toMatchObject({ isError: true });
+        expect(JSON.stringify(answer)).toContain('maos inbox');
+      }
+      expect(await entryOf(title)).toMatchObject({ state: 'open' });
+      const approve = { name: 'approval_approve', arguments: { approvals: [id] } };
+      const other = await asking('modern', 'deny');
+      expect((await other.client.callTool(approve)).structuredContent).toMatchObject({
+        approvals: [{ state: 'denied' }],
+      });
+      expect(other.questions).toHaveLength(1);
+    });
+  });
 
   it('answers to the names of other fleets', async () => {
     const client = await connect('legacy');

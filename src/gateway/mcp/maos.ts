@@ -1,4 +1,5 @@
 import {
+  inputRequired,
   ProtocolError,
   ProtocolErrorCode,
   type CallToolRequestParams,
@@ -9,6 +10,7 @@ import { AppError } from '../../kernel/error.ts';
 import { nearest } from '../../kernel/nearest.ts';
 import { aliases, translated } from './alias.ts';
 import { errorResult, isRecord, resultOf } from './answer.ts';
+import { Approvals } from './approve.ts';
 import { callOptions, type Operations } from './calls.ts';
 import { prompts, promptOf } from './prompts.ts';
 import { takesTasks, tasksExtension } from './protocol.ts';
@@ -34,8 +36,9 @@ export interface MaosOptions {
 export function maosSurface({ operations, watch, clock, onFailure }: MaosOptions): Surface {
   const tools = new Tools(operations.operations, [runWait]);
   const resources = new Resources(operations);
-  const runs = new Runs({ operations, watch, clock });
-  const caller = new ToolCaller({ operations, tools, runs, onFailure });
+  const approvals = new Approvals(operations);
+  const runs = new Runs({ operations, watch, clock, approvals });
+  const caller = new ToolCaller({ operations, tools, runs, approvals, onFailure });
   return {
     instructions,
     capabilities: {
@@ -65,8 +68,12 @@ interface Parts {
   readonly operations: Operations;
   readonly tools: Tools;
   readonly runs: Runs;
+  readonly approvals: Approvals;
   readonly onFailure: (error: unknown, operation: string) => void;
 }
+
+/** What only a person answers, and not the model that calls in their name. */
+const personal = new Set(['approval.approve', 'approval.deny']);
 
 class ToolCaller {
   readonly #parts: Parts;
@@ -91,8 +98,12 @@ class ToolCaller {
   }
 
   async #operate(asker: Asker, operation: string, input: unknown, context: ServerContext): Promise<ToolAnswer> {
-    const { operations, runs } = this.#parts;
-    const output = await operations.call(operation, input, callOptions(asker, context));
+    const { operations, runs, approvals } = this.#parts;
+    const answers = personal.has(operation) && asker.caller.actor.kind === 'user';
+    const call = (): Promise<unknown> => operations.call(operation, input, callOptions(asker, context));
+    const answer = answers ? await approvals.put(asker, input, context) : await approvals.ask(asker, context, call);
+    if ('questions' in answer) return inputRequired({ inputRequests: answer.questions });
+    const { output } = answer;
     if (operation === 'run.create' && isRecord(output) && takesTasks(context))
       return { content: [], ...runs.handle(output) };
     return resultOf(output);

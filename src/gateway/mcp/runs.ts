@@ -4,7 +4,7 @@ import type { Clock } from '../../kernel/clock.ts';
 import { notFound } from '../../kernel/error.ts';
 import { refuseInput } from '../refuse.ts';
 import { resultOf } from './answer.ts';
-import { Approvals } from './approve.ts';
+import type { Approvals } from './approve.ts';
 import { callOptions, type Operations, type RunFacts, runFacts } from './calls.ts';
 import { type Extra, schemaOf } from './tools.ts';
 import type { Asker, Tasks, TaskStatus, ToolAnswer } from './surface.ts';
@@ -14,6 +14,7 @@ export interface RunsOptions {
   readonly operations: Operations;
   readonly watch: Watch;
   readonly clock: Clock;
+  readonly approvals: Approvals;
 }
 
 const waitInput = z.strictObject({
@@ -46,7 +47,7 @@ export class Runs implements Tasks {
 
   constructor(options: RunsOptions) {
     this.#options = options;
-    this.#approvals = new Approvals(options.operations);
+    this.#approvals = options.approvals;
   }
 
   /** The handle of a run that was just created. */

@@ -62,6 +62,11 @@ describe('who asks the gate', () => {
     });
   });
 
+  it('does not read with whose token other hooks ask', async () => {
+    const file = { file_path: join(local.root, 'home/hooks/agent_other.1/identity.json') };
+    expect(await gate(session(agent), 'Read', file)).toMatchObject({ effect: 'block', rule: 'maos.secrets' });
+  });
+
   it('has no say in where an agent works', async () => {
     const { effect } = await gate(session(agent), 'Bash', { command: 'rm -rf /srv/elsewhere' }, { workspace: '/' });
     expect(effect).toBe('wait');

@@ -58,7 +58,7 @@ export const never: readonly PolicyRule[] = [
   block('maos.secrets', 'critical', 'It reads what opens MAOS', {
     kind: ['bash', 'file'],
     path: {
-      glob: words('token* key keys.json maos.db* tls tls/** snapshots snapshots/** server.log').map(
+      glob: words('token* key keys.json maos.db* tls tls/** snapshots snapshots/** hooks hooks/** server.log').map(
         (name) => `\${MAOS_HOME}/${name}`,
       ),
     },

@@ -52,7 +52,7 @@ export function claimHandlers(leases: Leases): Handler[] {
       const row = held(ctx, input);
       const state = moved(row, 'wait');
       ctx.emit(taskEvents.waiting, row.id, { for: input.for, reason: input.reason });
-      return end(row, ctx.now, { state, reason: `${input.for}: ${input.reason}` });
+      return end(findTask(ctx.db, row.id), ctx.now, { state, reason: `${input.for}: ${input.reason}` });
     }),
     command(taskOps.depend, (ctx, input) => {
       const row = held(ctx, input);

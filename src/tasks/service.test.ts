@@ -124,6 +124,8 @@ describe('lifecycle', () => {
       state: 'queued',
       reason: 'what it waited for was done',
     });
+    // What only waited for an approval was not tried.
+    expect([claimed.attempt, waiting.attempt, claim().attempt]).toEqual([1, 0, 1]);
   });
 
   it('cancels, and a late completion is refused', () => {

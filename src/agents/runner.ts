@@ -8,7 +8,7 @@
  */
 import { existsSync } from 'node:fs';
 import type { Clock } from '../kernel/clock.ts';
-import { AppError } from '../kernel/error.ts';
+import { AppError, invalid } from '../kernel/error.ts';
 import type { EventDefinition, LogRecord } from '../kernel/event.ts';
 import type { Call, Reactor, Reader } from '../kernel/handler.ts';
 import type { Mask } from '../kernel/mask.ts';
@@ -202,6 +202,7 @@ export class Runner {
     const { session, config, sessionId, resumes } = assignment;
     const { prompt, argv, cwd, options, resultSchema } = session.request;
     const runtime = this.#runtime(assignment);
+    if (this.#options.gate !== undefined) refuseOpening(runtime, assignment);
     const launch = runtime.launch({
       prompt,
       argv,
@@ -212,7 +213,6 @@ export class Runner {
       resultSchema: resultSchema ?? null,
       env: { ...agentEnvironment(this.#options.environment, runtime.inherits ?? [], assignment), ...credentials },
       cwd,
-      chosen: chosenVariables(assignment),
       ...(this.#options.gate === undefined ? {} : { gate: this.#options.gate(session, credentials) }),
       options: { ...config.options, ...options },
     });
@@ -295,6 +295,16 @@ function unsetVariables(names: readonly string[]): NotStarted {
     `The server’s environment has no ${them}, which it is to be given. ${fix}`,
     false,
   );
+}
+
+/** An agent's definition was made without its runtime's advice: what could open the gate is refused at the latest here. */
+function refuseOpening(runtime: Runtime, assignment: Assignment): void {
+  const { config, session } = assignment;
+  const options = { ...config.options, ...session.request.options };
+  const [problem] = runtime.check?.({ options, args: config.args, env: chosenVariables(assignment) }) ?? [];
+  if (problem === undefined) return;
+  const where = problem.path.join('.');
+  throw invalid(`${where}: ${problem.message}`, { fix: `Change ${where} (maos agent update, or the plan).` });
 }
 
 function sentence(message: string, fix: string | undefined): string {

@@ -71,8 +71,6 @@ export interface LaunchRequest {
   readonly resultSchema: unknown;
   /** Environment that the program will get: already complete; a runtime may add to it. */
   readonly env: Readonly<Record<string, string>>;
-  /** Those of its variables that the plan or the agent's definition sets. */
-  readonly chosen?: readonly string[];
   readonly cwd: string;
   /** For programs that ask before each tool call: the command that answers. Left out: nothing is asked. */
   readonly gate?: Gate;

@@ -74,3 +74,14 @@ it('refuses when it does not know for whom it asks; what it needs goes with the 
   await home.sees(({ type }) => type === agentEvents.ended.type, after);
   await expect.poll(() => existsSync(gate.folder)).toBe(false);
 });
+
+it.each([
+  [{ args: ['--safe-mode'] }, '--safe-mode'],
+  [{ env: { CLAUDE_CODE_SIMPLE: '1' } }, 'CLAUDE_CODE_SIMPLE'],
+])('no agent is started whose definition would open the gate: %j', async (definition, named) => {
+  const { id } = await home.call(agentOps.create, { runtime: 'claude', ...definition });
+  const after = home.server.engine.feed.head;
+  await home.call(agentOps.start, { agent: id, prompt: 'Do it.', cwd: local.repository });
+  const ended = await home.sees(({ type, stream }) => type === agentEvents.ended.type && stream === id, after);
+  expect(ended.data).toMatchObject({ outcome: { reason: 'not_started', message: expect.stringContaining(named) } });
+});

@@ -3,7 +3,7 @@ import type { LaunchRequest, Probe, Runtime } from '../../agents/runtime.ts';
 import { invalid } from '../../kernel/error.ts';
 import { exec } from '../../kernel/exec.ts';
 import { parseJson } from '../lines.ts';
-import { gateSettings, refuseVariables } from './environment.ts';
+import { gateSettings } from './environment.ts';
 import { checkSettings, type ClaudeOptions, parseOptions } from './options.ts';
 import { writePlugin } from './plugin.ts';
 import { ClaudeReader } from './reader.ts';
@@ -104,7 +104,6 @@ export function claude(program = 'claude'): Runtime {
       if (prompt === null) {
         throw invalid('The runtime "claude" needs a prompt and got none.', { fix: 'Give the task `prompt:`.' });
       }
-      if (request.gate !== undefined) refuseVariables(request.chosen ?? []);
       const options = parseOptions(request.options ?? {});
       const stream = ['-p', '--input-format', 'stream-json', '--output-format', 'stream-json', '--verbose'];
       return {

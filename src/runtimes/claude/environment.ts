@@ -2,7 +2,6 @@
  * Which variables a task may set for Claude. What asks the rules is a hook that Claude starts, so whatever turns Claude's hooks off,
  * puts another program in Claude's place, or is loaded into Claude would let every tool call pass unseen.
  */
-import { invalid } from '../../kernel/error.ts';
 
 /** Claude's own variables that are known to leave its hooks alone. Of the hundreds that there are, some turn them off, so others are refused. */
 const harmless = new Set([
@@ -59,13 +58,6 @@ export function isRefused(name: string): boolean {
 /** What to tell about a variable that is refused. */
 export function refusalOf(name: string): string {
   return `${name} could keep Claude from asking the rules before its tool calls, so a task may not set it. Set it in the command that needs it, or, if Claude itself needs it, in the env of your own ~/.claude/settings.json.`;
-}
-
-/** Refuses to start with such a variable. */
-export function refuseVariables(names: readonly string[]): void {
-  const [first] = names.filter(isRefused);
-  if (first !== undefined)
-    throw invalid(refusalOf(first), { fix: `Remove ${first} from the env of the agent or task.` });
 }
 
 /** Settings above those of the repository and the user: whatever those say, the hook is asked. */

@@ -30,4 +30,17 @@ describe('settings for Claude', () => {
       { path: ['args', 1], message: expect.stringContaining(instead) },
     ]);
   });
+
+  it('set no variable that could keep Claude from asking the rules, be it in small letters or unknown', () => {
+    const opening = [
+      'PATH',
+      'node_options',
+      'LD_PRELOAD',
+      'BASH_ENV',
+      'CLAUDE_CODE_SIMPLE',
+      'CLAUDE_CODE_SOMETHING_NEW',
+    ];
+    const problems = checkSettings({ options: {}, args: [], env: ['CI', ...opening, 'CLAUDE_CODE_MAX_RETRIES'] });
+    expect(problems.map(({ path }) => path)).toEqual(opening.map((name) => ['env', name]));
+  });
 });

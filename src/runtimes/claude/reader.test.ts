@@ -1,6 +1,3 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { ExitStatus, Outcome, SessionEvent } from '../../agents/runtime.ts';
 import { claude } from './claude.ts';
@@ -197,14 +194,5 @@ describe('the start', () => {
     expect(argv.join(' ')).toContain('--resume old --max-budget-usd 2');
     expect(argv.join(' ')).toContain('--allowedTools Bash(npm test:*)');
     expect(() => claude().launch({ ...request, options: { permision: 'all' } })).toThrow('permision');
-  });
-
-  it('starts no gated session with variables that could open the gate', () => {
-    const gate = { argv: ['/bin/true'], patience: 1, folder: mkdtempSync(join(tmpdir(), 'maos-gate-')) };
-    const launch = (...chosen: string[]) => claude().launch({ ...request, gate, chosen });
-    for (const name of ['PATH', 'node_options', 'LD_PRELOAD', 'BASH_ENV', 'CLAUDE_CODE_SOMETHING_NEW'])
-      expect(() => launch('CI', name)).toThrow(`${name} could keep Claude`);
-    expect(launch('CI', 'CLAUDE_CODE_MAX_RETRIES').argv.join(' ')).toContain('"maos-gate@inline":true');
-    rmSync(gate.folder, { recursive: true });
   });
 });

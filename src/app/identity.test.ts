@@ -1,5 +1,4 @@
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { WebSocket } from 'ws';
 import { codeFor } from '../auth/totp.ts';
@@ -7,6 +6,7 @@ import { SseReader } from '../gateway/sse.ts';
 import type { LogRecord } from '../kernel/event.ts';
 import { exec } from '../kernel/exec.ts';
 import { Entrance } from './identity.fixture.ts';
+import { program } from './program.fixture.ts';
 
 let entrance: Entrance;
 beforeAll(async () => {
@@ -225,7 +225,7 @@ describe('an end of access', () => {
 it('a shell makes the first administrator, with a password that is no argument', async () => {
   const environment = { PATH: process.env['PATH'] ?? '', HOME: entrance.root, MAOS_HOME: join(entrance.root, 'home') };
   const maos = (env: Record<string, string>, input: string, ...words: string[]) =>
-    exec(process.execPath, [fileURLToPath(new URL('../../bin/maos.js', import.meta.url)), ...words], { env, input });
+    exec(process.execPath, [program(), ...words], { env, input });
   const made = await maos(
     environment,
     `${password}\n`,

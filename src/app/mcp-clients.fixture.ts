@@ -6,6 +6,7 @@ import { LLMock, type ChatCompletionRequest, type FixtureResponse } from '@copil
 import { taskOps } from '../tasks/contract.ts';
 import { watchOps } from '../watch/contract.ts';
 import { placesIn } from './places.ts';
+import { program } from './program.fixture.ts';
 import { type LiveServer, Site } from './site.fixture.ts';
 import { readToken } from '../auth/token.ts';
 
@@ -34,8 +35,6 @@ export interface Reach {
   readonly token: string;
 }
 
-const entry = join(import.meta.dirname, '../../bin/maos.js');
-
 /** A machine in small with a server, a model on loopback that calls one tool, and no login. */
 export class ClientSite extends Site {
   readonly model = new LLMock({ port: 0 });
@@ -49,7 +48,7 @@ export class ClientSite extends Site {
     const { PATH = '', HOME = '', MAOS_HOME = '' } = this.environment;
     return {
       command: process.execPath,
-      args: [entry, 'mcp', '--toolset', 'coordinator'],
+      args: [program(), 'mcp', '--toolset', 'coordinator'],
       environment: { PATH, HOME, MAOS_HOME },
       url: `${(await this.#server.call(watchOps.status, {})).url ?? ''}/mcp?toolset=coordinator`,
       token: readToken(placesIn(this.home).token),

@@ -1,14 +1,13 @@
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { taskOps } from '../tasks/contract.ts';
 import { findServer } from './connect.ts';
+import { program } from './program.fixture.ts';
 import { Site } from './site.fixture.ts';
 
-const entry = join(import.meta.dirname, '../../bin/maos.js');
 const mebibytes = 1024;
 
 interface Answer {
@@ -27,7 +26,7 @@ class Stdio {
   #next = 1;
 
   constructor(site: Site, environment: Readonly<Record<string, string>> = {}, args: readonly string[] = []) {
-    this.child = spawn(process.execPath, [entry, 'mcp', ...args], {
+    this.child = spawn(process.execPath, [program(), 'mcp', ...args], {
       cwd: site.root,
       env: { ...site.environment, ...environment },
       stdio: ['pipe', 'pipe', 'pipe'],

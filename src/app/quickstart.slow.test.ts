@@ -5,6 +5,7 @@ import { basename, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type RunDetail, runDetail, runEvents } from '../workflows/contract.ts';
 import { placesIn } from './places.ts';
+import { program } from './program.fixture.ts';
 import { Site } from './site.fixture.ts';
 
 const examples = join(import.meta.dirname, '../../examples');
@@ -190,8 +191,7 @@ describe('the quickstart, when it is killed', () => {
   it.each(moments)('%s, goes on with maos resume', async (_when, line, count) => {
     const site = new Copy();
     try {
-      const program = join(import.meta.dirname, '../../bin/maos.js');
-      const child = spawn(process.execPath, [program, 'run', 'examples/quickstart/plan.yaml'], {
+      const child = spawn(process.execPath, [program(), 'run', 'examples/quickstart/plan.yaml'], {
         cwd: site.root,
         env: site.environment,
         stdio: ['ignore', 'pipe', 'ignore'],

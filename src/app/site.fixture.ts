@@ -20,9 +20,7 @@ import type { InputOf, Operation, OutputOf } from '../kernel/operation.ts';
 import { openReader } from '../log/open.ts';
 import { readRecords } from '../log/record.ts';
 import { placesIn } from './places.ts';
-
-/** The sources of this checkout, unless another program is to be tested, such as the packed one. */
-const program = (): string => process.env['MAOS_TEST_PROGRAM'] ?? join(import.meta.dirname, '../../bin/maos.js');
+import { program } from './program.fixture.ts';
 
 export interface SiteOptions {
   /** What the repository's first commit holds. */

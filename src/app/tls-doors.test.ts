@@ -5,7 +5,6 @@ import { request } from 'node:https';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { connect } from 'node:tls';
-import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import WebSocket from 'ws';
 import { createClient } from '../gateway/client.ts';
@@ -13,6 +12,7 @@ import { watchOps } from '../watch/contract.ts';
 import { readConfig } from './config.ts';
 import { findServer } from './connect.ts';
 import { placesIn } from './places.ts';
+import { program } from './program.fixture.ts';
 import { type Server, startServer } from './server.ts';
 
 let home: string;
@@ -101,8 +101,7 @@ describe('a server with TLS', () => {
 
   it('is found and used by the shell', async () => {
     expect(await findServer(home)).toMatchObject({ url, trust: { ca } });
-    const bin = fileURLToPath(new URL('../../bin/maos.js', import.meta.url));
-    const child = spawn(process.execPath, [bin, 'status', '--json'], {
+    const child = spawn(process.execPath, [program(), 'status', '--json'], {
       env: environment(),
       stdio: ['ignore', 'pipe', 'inherit'],
     });

@@ -4,9 +4,10 @@ import { existsSync, globSync, mkdirSync, mkdtempSync, readFileSync, rmSync, wri
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { program } from '../app/program.fixture.ts';
 
 const root = dirname(dirname(import.meta.dirname));
-/** The program itself. */
+/** The program as a checkout has it. */
 export const bin = join(root, 'bin', 'maos.js');
 
 export interface Ended {
@@ -54,9 +55,9 @@ export class Place {
     return stdout.trim();
   }
 
-  /** Runs a shell line to its end; `node` are arguments for Node itself. */
+  /** Runs a shell line to its end; with `node`, arguments for Node itself, it is that of the checkout. */
   maos(args: readonly string[], node: readonly string[] = []): Promise<Ended> {
-    return this.program(process.execPath, [...node, bin, ...args]);
+    return this.program(process.execPath, [...node, node.length === 0 ? program() : bin, ...args]);
   }
 
   program(file: string, args: readonly string[]): Promise<Ended> {
@@ -65,7 +66,7 @@ export class Place {
 
   /** Starts a shell line that goes on. */
   start(args: readonly string[]): Started {
-    return new Started(this, process.execPath, [bin, ...args]);
+    return new Started(this, process.execPath, [program(), ...args]);
   }
 
   /** Ends the server, whatever terminal was opened, and the agents that a failed test has left. */

@@ -5,6 +5,7 @@ import { once } from 'node:events';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import * as z from 'zod';
+import { program } from '../app/program.fixture.ts';
 import { bin, Place, Window } from './shell.fixture.ts';
 
 const hasTmux = spawnSync('tmux', ['-V']).status === 0;
@@ -148,7 +149,7 @@ describe('the shell', () => {
     const said = await place.program('bash', [
       '-c',
       // The reader has gone before the program has even started: a line that fits into the pipe would hide it.
-      `set -o pipefail; { sleep 0.2; "${process.execPath}" "${bin}" events --after 0; } | true`,
+      `set -o pipefail; { sleep 0.2; "${process.execPath}" "${program()}" events --after 0; } | true`,
     ]);
     expect(said).toMatchObject({ code: 141, err: '' });
   });
@@ -186,7 +187,7 @@ describe.skipIf(!hasTmux)('a terminal', () => {
     place = new Place();
   });
   afterAll(() => place.remove());
-  const maos = `${process.execPath} ${bin}`;
+  const maos = `${process.execPath} ${program()}`;
 
   it('shows a run as a tree that is redrawn in place, survives Ctrl-C and a new size', async () => {
     const go = join(place.folder, 'go');

@@ -2,10 +2,9 @@ import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { program } from '../app/program.fixture.ts';
 
-const bin = fileURLToPath(new URL('../../bin/maos.js', import.meta.url));
 const value = 'first line of a key\nsecond line of it';
 let home: string;
 beforeAll(() => {
@@ -19,7 +18,11 @@ function maos(
   more: Record<string, string> = {},
 ): { code: number | null; text: string } {
   const env = { PATH: process.env['PATH'] ?? '', HOME: home, MAOS_HOME: join(home, 'home'), ...more };
-  const { status, stdout, stderr } = spawnSync(process.execPath, [bin, ...args], { env, input, encoding: 'utf8' });
+  const { status, stdout, stderr } = spawnSync(process.execPath, [program(), ...args], {
+    env,
+    input,
+    encoding: 'utf8',
+  });
   return { code: status, text: stdout + stderr };
 }
 

@@ -33,7 +33,7 @@ async function doomed({ lines, commit = 0, start = 'never', afterMs }: Doom): Pr
   const script = fileURLToPath(new URL('./doomed-fleet.fixture.ts', import.meta.url));
   const child = spawn(process.execPath, [script, JSON.stringify({ home, lines, commit, start })], {
     stdio: ['ignore', 'pipe', 'inherit'],
-    env: { PATH: process.env['PATH'], HOME: home },
+    env: { PATH: process.env['PATH'], HOME: home, NODE_COMPILE_CACHE: join(tmpdir(), 'node-compile-cache') },
   });
   const gone = once(child, 'exit');
   if (afterMs !== undefined) {

@@ -38,9 +38,11 @@ describe.skipIf(program === null)('Claude Code: what goes wrong, limits, and the
   });
 
   it('parks a task that meets a rate limit until its reset, for free', async () => {
-    const until = Math.ceil(Date.now() / 1000) + 8;
-    site.model.gate = () =>
-      Date.now() > until * 1000
+    // Its limit begins when it asks, so that its start takes nothing of it.
+    let until = 0;
+    site.model.gate = () => {
+      if (until === 0) until = Math.ceil(Date.now() / 1000) + 4;
+      return Date.now() > until * 1000
         ? null
         : {
             status: 429,
@@ -52,6 +54,7 @@ describe.skipIf(program === null)('Claude Code: what goes wrong, limits, and the
               'anthropic-ratelimit-unified-representative-claim': 'five_hour',
             },
           };
+    };
     // Only a subscription is told when its limit resets.
     delete site.environment['ANTHROPIC_API_KEY'];
     site.environment['CLAUDE_CODE_OAUTH_TOKEN'] = 'sk-ant-oat01-nothing';

@@ -184,7 +184,7 @@ describe('the quickstart', () => {
 describe('the quickstart, when it is killed', () => {
   const moments = [
     ['while agents work', / working\n/g, 4],
-    ['when work has landed', / landed as /g, 2],
+    // There is one only after work has landed.
     ['in the middle of a conflict', / resolving a conflict /g, 1],
   ] as const;
 

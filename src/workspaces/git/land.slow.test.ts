@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { watch } from 'node:fs';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { exec } from '../../kernel/exec.ts';
@@ -72,7 +73,8 @@ test('a landing killed with SIGKILL together with its git is completed at any mo
     // The first thing that a landing writes is its journal; the kills are spread over what follows.
     const watcher = watch(folder);
     const begun = once(watcher, 'change');
-    const child = spawn(process.execPath, [program, run], { env: box.env, detached: true, stdio: 'ignore' });
+    const env = { ...box.env, NODE_COMPILE_CACHE: join(tmpdir(), 'node-compile-cache') };
+    const child = spawn(process.execPath, [program, run], { env, detached: true, stdio: 'ignore' });
     const end = once(child, 'exit');
     await begun;
     watcher.close();

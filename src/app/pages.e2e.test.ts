@@ -9,7 +9,7 @@ import { pageHeaders } from '../auth/oauth/pages/style.ts';
 import { findChromium, openChromium, stumbles } from './browser.fixture.ts';
 
 const chromium = findChromium();
-const patience = 60_000;
+const patience = 120_000;
 const long = `${'Ünbreakable'.repeat(8)}\u202e`;
 const client = { name: 'Claude Code', uri: 'https://claude.example/client', verified: true };
 const stranger = { name: long, uri: null, verified: false };
@@ -34,7 +34,7 @@ const pages: Readonly<Record<string, string>> = {
   '/error': errorPage({ title: 'This request cannot be used', message: `It names ${long}.`, fix: 'Start again.' }),
 };
 
-describe.skipIf(chromium === null)('the pages in Chromium', () => {
+describe.skipIf(chromium === null)('the pages in Chromium', { timeout: patience }, () => {
   let browser: Browser;
   let server: Server;
   let url: string;
@@ -60,37 +60,30 @@ describe.skipIf(chromium === null)('the pages in Chromium', () => {
     server.close();
   });
 
-  const open = async (path: string, look: { dark?: boolean; width?: number } = {}): Promise<Page> => {
-    const { dark = false, width = 390 } = look;
-    const context = await browser.newContext({
-      colorScheme: dark ? 'dark' : 'light',
-      viewport: { width, height: 844 },
-    });
-    const page = await context.newPage();
-    page.setDefaultTimeout(patience);
+  const open = async (path: string): Promise<Page> => {
+    const page = await (await browser.newContext()).newPage();
     await page.goto(`${url}${path}`);
     return page;
   };
 
-  it.each(Object.keys(pages))(
-    '%s can be used by everybody, on a phone and a desktop, light and dark',
-    async (path) => {
-      for (const dark of [false, true])
-        for (const width of [320, 1280]) {
-          const page = await open(path, { dark, width });
-          const told: string[] = [];
-          page.on('console', (message) => told.push(message.text()));
-          await page.reload();
-          expect(await stumbles(page), `${width} ${dark ? 'dark' : 'light'}`).toEqual([]);
-          expect(await page.evaluate('document.documentElement.scrollWidth')).toBe(width);
-          // What the policy refuses, a style that is not ours for example, is told there.
-          expect(told).toEqual([]);
-          expect(await page.evaluate('getComputedStyle(document.querySelector("main")).borderRadius')).toBe('16px');
-          await page.context().close();
-        }
-    },
-    patience,
-  );
+  it.each([
+    ['a phone by day', 320, 'light'],
+    ['a desktop by night', 1280, 'dark'],
+  ] as const)('can be used by everybody on %s', async (_what, width, colorScheme) => {
+    const context = await browser.newContext({ colorScheme, viewport: { width, height: 844 } });
+    const page = await context.newPage();
+    // What the policy refuses, a style that is not ours for example, is told there.
+    const told: string[] = [];
+    page.on('console', (message) => told.push(message.text()));
+    for (const path of Object.keys(pages)) {
+      await page.goto(`${url}${path}`);
+      expect(await stumbles(page), path).toEqual([]);
+      expect(await page.evaluate('document.documentElement.scrollWidth'), path).toBe(width);
+      expect(await page.evaluate('getComputedStyle(document.querySelector("main")).borderRadius')).toBe('16px');
+    }
+    expect(told).toEqual([]);
+    await context.close();
+  });
 
   it('a sample with faults is found faulty', async () => {
     const page = await browser.newPage();

@@ -1,4 +1,6 @@
 import { createPrivateKey, generateKeyPairSync, sign } from 'node:crypto';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import * as z from 'zod';
 import { Entrance } from './identity.fixture.ts';
@@ -219,6 +221,27 @@ describe('an end of access', () => {
     expect((await thief.post('/oauth/revoke', { token: refresh, client_id: thief.clientId })).status).toBe(400);
     expect((await mcp(access)).status).toBe(200);
   });
+});
+
+it('all of it is there after a restart', async () => {
+  const place = new Entrance();
+  try {
+    await place.start();
+    const { port } = new URL(place.url);
+    await makeUser(place, 'ada');
+    const visitor = new OAuthVisitor(place);
+    const { access, refresh } = await visitor.tokens('ada', password);
+    await place.server.close();
+    writeFileSync(join(place.root, 'home', 'config.json'), JSON.stringify({ port: Number(port) }));
+    await place.start();
+    expect((await callMcp(place, access)).status).toBe(200);
+    const next = tokensOf(await visitor.refresh(refresh));
+    expect((await callMcp(place, next.access)).status).toBe(200);
+    expect((await visitor.refresh(refresh)).status).toBe(400);
+    expect((await callMcp(place, next.access)).status).toBe(401);
+  } finally {
+    await place.destroy();
+  }
 });
 
 it('leaves no token, code or private key in the log', async () => {

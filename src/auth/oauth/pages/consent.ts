@@ -6,7 +6,7 @@ export interface ConsentPage {
   readonly client: PageClient;
   /** Who has signed in. */
   readonly user: string;
-  /** The host (and port) to which the code will be sent. */
+  /** The host (and port) to which the code will be sent; the scheme with its colon where that is one of an app. */
   readonly redirect: string;
   readonly scopes: readonly { readonly name: string; readonly summary: string }[];
   readonly action: string;
@@ -72,6 +72,8 @@ function powers(user: string, scopes: ConsentPage['scopes']): Html {
 }
 
 function whereTo(redirect: string): Html {
+  if (redirect.endsWith(':'))
+    return html`Either way an app on this computer opens: the one for ${showHost(redirect)} addresses.`;
   return isLoopback(redirect)
     ? html`Either way you go back to a program on this computer, at ${showHost(redirect)}.`
     : html`Either way you go back to ${showHost(redirect)}.`;

@@ -76,6 +76,9 @@ describe('the name of a client', () => {
     const consent = (redirect: string): string =>
       seen(consentPage({ ...form, redirect, client: checked, user: 'ada', scopes }));
     expect(consent('claude.ai')).not.toMatch(/Anybody|cannot tell/);
+    expect(consent('com.example.app:')).toContain(
+      'an app on this computer opens: the one for com.example.app: addresses',
+    );
     // Any program on the computer can ask in the name of a client that is known.
     expect(consent('127.0.0.1:4000')).toContain('cannot tell');
   });

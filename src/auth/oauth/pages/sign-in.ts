@@ -4,7 +4,7 @@ import { showName } from './name.ts';
 
 export interface SignInPage {
   readonly client: PageClient;
-  /** The host (and port) to which the code will be sent. */
+  /** The host (and port) to which the code will be sent; the scheme with its colon where that is one of an app. */
   readonly redirect: string;
   readonly action: string;
   readonly csrf: string;

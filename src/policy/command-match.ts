@@ -1,3 +1,4 @@
+import { type Operand, operandsOf, type Phrase, phraseEnd, surelyBegins, valuedOptions } from './command/operands.ts';
 import type { SimpleCommand } from './command/unwrap.ts';
 import type { PolicyRule } from './contract.ts';
 import { anyGlob, smallGlob, textGlob } from './glob.ts';
@@ -8,32 +9,12 @@ type CommandMatch = NonNullable<PolicyRule['match']['command']>;
 /** Whether a rule's condition holds for a subject. */
 export type Predicate = (subject: Subject) => boolean;
 
-/** Options before the subcommand that take a value of their own. */
-const valued: Readonly<Record<string, string>> = {
-  git: '-C -c --git-dir --work-tree --namespace --exec-path --config-env',
-  docker: '-H --host --context -c --config -l --log-level',
-  podman: '--connection -c --url --root --log-level',
-  kubectl: '-n --namespace --context --kubeconfig --cluster --user -s --server --as',
-  helm: '-n --namespace --kube-context --kubeconfig',
-  npm: '--prefix -w --workspace -C --registry',
-  pnpm: '-C --dir --filter -F',
-  yarn: '--cwd',
-  aws: '--profile --region --output --endpoint-url --query',
-  gcloud: '--project --account --configuration --format',
-  gh: '-R --repo',
-  pip: '-r --requirement -e --editable -c --constraint -i --index-url',
-  pip3: '-r --requirement -e --editable -c --constraint -i --index-url',
-  cargo: '--manifest-path -C --color --config',
-  systemctl: '-H --host -M --machine -t --type',
-};
-const valuedSets = new Map(Object.entries(valued).map(([name, list]) => [name, new Set(list.split(' '))]));
-
 interface Shape {
   /** The words that are no options. */
-  readonly operands: readonly string[];
+  readonly operands: readonly Operand[];
   /** `r`, `force`, `delete`: options without their dashes; of a cluster, every letter. */
   readonly flags: ReadonlySet<string>;
-  /** All its arguments, in small letters. */
+  /** All its arguments, in small letters; an option that is known to take a value also as `--option=value`. */
   readonly small: readonly string[];
 }
 
@@ -48,21 +29,30 @@ function shapeOf(command: SimpleCommand): Shape {
 }
 
 function readShape({ program, argv }: SimpleCommand): Shape {
-  const takes = valuedSets.get(program ?? '');
-  const operands: string[] = [];
+  const takes = valuedOptions(program);
   const flags = new Set<string>();
+  const small: string[] = [];
   for (let at = 1, ended = false; at < argv.length; at += 1) {
     const text = argv[at]?.text ?? '';
-    if (ended || !text.startsWith('-') || text === '-') operands.push(text);
-    else if (text === '--') ended = true;
+    small.push(text.toLowerCase());
+    if (ended || !text.startsWith('-') || text === '-') continue;
+    if (text === '--') ended = true;
     else {
-      if (takes?.has(text) === true) at += 1;
-      const name = text.replace(/^--?/, '').replace(/=.*$/s, '');
-      if (name.length <= 64) flags.add(name);
-      if (!text.startsWith('--')) for (const letter of name.slice(0, 64)) flags.add(letter);
+      addFlags(text, flags);
+      const short = text.slice(0, 2);
+      if (takes.has(text)) small.push(`${text}=${argv[at + 1]?.text ?? ''}`.toLowerCase());
+      else if (text.length > 2 && takes.has(short)) small.push(`${short}=${text.slice(2)}`.toLowerCase());
     }
   }
-  return { operands, flags, small: argv.slice(1).map(({ text }) => text.toLowerCase()) };
+  return { operands: operandsOf(program, argv), flags, small };
+}
+
+function addFlags(text: string, flags: Set<string>): void {
+  // `--force=false` is not there.
+  if (/=(?:false|no|off|0)$/i.test(text)) return;
+  const name = text.replace(/^--?/, '').replace(/=.*$/s, '');
+  if (name.length <= 64) flags.add(name);
+  if (!text.startsWith('--')) for (const letter of name.slice(0, 64)) flags.add(letter);
 }
 
 /** `f|force`; a long option may be given by its beginning, as many programs take it. */
@@ -76,17 +66,28 @@ function flagTest(text: string): (flags: ReadonlySet<string>) => boolean {
     );
 }
 
-function subcommandTest(patterns: string | readonly string[]): (operands: readonly string[]) => boolean {
-  const tests = (typeof patterns === 'string' ? [patterns] : patterns).map((pattern) => {
-    const glob = textGlob(pattern);
-    const count = pattern.split(' ').length;
-    return (operands: readonly string[]) => operands.length >= count && glob(operands.slice(0, count).join(' '));
-  });
-  return (operands) => tests.some((test) => test(operands));
+/** What can be read in two ways is taken in the stricter one: a rule that allows must hold for both, any other for one of them. */
+function subcommandTest(
+  patterns: string | readonly string[],
+  allows: boolean,
+): (operands: readonly Operand[]) => boolean {
+  const phrases = (typeof patterns === 'string' ? [patterns] : patterns).map((pattern) =>
+    pattern.split(' ').map((word): Phrase[number] => smallGlob(word)),
+  );
+  return (operands) =>
+    phrases.some((phrase) => (allows ? surelyBegins(phrase, operands) : phraseEnd(phrase, operands) !== -1));
+}
+
+/** `!PAGER=cat` leaves a variable out. */
+function envTest(patterns: readonly string[]): (assign: string) => boolean {
+  const whole = patterns.map((name) => (name.includes('=') ? name : `${name}=*`));
+  const wanted = anyGlob(whole.filter((name) => !name.startsWith('!')));
+  const unwanted = anyGlob(whole.filter((name) => name.startsWith('!')).map((name) => name.slice(1)));
+  return (assign) => wanted(assign) && !unwanted(assign);
 }
 
 /** What a rule says about programs, as conditions. */
-export function commandPredicates(match: CommandMatch): Predicate[] {
+export function commandPredicates(match: CommandMatch, allows: boolean): Predicate[] {
   const { program, subcommand, flags, args, env, inputs, via, opaque, suspicious, recursive } = match;
   const tests: ((command: SimpleCommand) => boolean)[] = [];
   if (program !== undefined) {
@@ -96,7 +97,7 @@ export function commandPredicates(match: CommandMatch): Predicate[] {
   if (opaque !== undefined) tests.push((command) => (command.opaque !== null) === opaque);
   if (recursive !== undefined) tests.push((command) => command.recursive === recursive);
   if (subcommand !== undefined) {
-    const test = subcommandTest(subcommand);
+    const test = subcommandTest(subcommand, allows);
     tests.push((command) => test(shapeOf(command).operands));
   }
   for (const flag of flags ?? []) {
@@ -109,10 +110,8 @@ export function commandPredicates(match: CommandMatch): Predicate[] {
     tests.push((command) => shapeOf(command).small.some(glob));
   }
   if (env !== undefined) {
-    const glob = anyGlob(
-      (typeof env === 'string' ? [env] : env).map((name) => (name.includes('=') ? name : `${name}=*`)),
-    );
-    tests.push(({ assigns }) => assigns.some(glob));
+    const test = envTest(typeof env === 'string' ? [env] : env);
+    tests.push(({ assigns }) => assigns.some(test));
   }
   if (inputs !== undefined) {
     const glob = anyGlob(inputs);
@@ -152,7 +151,7 @@ export function hostsOf(command: SimpleCommand): string[] {
   }
   if (dials.has(command.program ?? '')) {
     const [first] = shapeOf(command).operands;
-    if (first !== undefined) found.push(first.replace(/^.*@/, ''));
+    if (first !== undefined) found.push(first.text.replace(/^.*@/, ''));
   }
   return found;
 }

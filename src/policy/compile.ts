@@ -4,7 +4,7 @@ import { type ActionKind, actionKinds, type Effect, effects, type PolicyRule, ty
 import type { Condition, Request } from './engines.ts';
 import { anyGlob, type PathGlob, pathGlob, type PathText } from './glob.ts';
 import { withinStretch } from './moment.ts';
-import type { Subject, World } from './subject.ts';
+import type { SeenPlace, Subject, World } from './subject.ts';
 
 /** A rule, ready to be asked. */
 export interface CompiledRule {
@@ -127,6 +127,8 @@ function reasonOf(error: unknown): string {
 
 function predicateOf(rule: PolicyRule, world: World, complain: Complain): Predicate {
   const { match, when } = rule;
+  // Whoever allows one place or machine does not allow another that is named beside it.
+  const allows = rule.decision === 'allow';
   const tests: Predicate[] = [];
   const { actor, role, team, tool, method, operation, host, time } = match;
   const about = (
@@ -146,9 +148,9 @@ function predicateOf(rule: PolicyRule, world: World, complain: Complain): Predic
   about(team, ({ action }) => action.team);
   about(method, ({ action }) => action.method);
   about(actor, ({ action }) => actorName(action.actor));
-  if (match.command !== undefined) tests.push(...commandPredicates(match.command));
-  if (host !== undefined) tests.push(hostPredicate(listOf(host)));
-  if (match.path !== undefined) tests.push(pathPredicate(match.path, world));
+  if (match.command !== undefined) tests.push(...commandPredicates(match.command, allows));
+  if (host !== undefined) tests.push(hostPredicate(listOf(host), allows));
+  if (match.path !== undefined) tests.push(pathPredicate(match.path, world, allows));
   if (match.contains !== undefined) {
     const glob = anyGlob(listOf(match.contains).map((words) => `*${words}*`));
     tests.push(({ text }) => glob(text.replaceAll(/\s+/g, ' ')));
@@ -170,17 +172,18 @@ function predicateOf(rule: PolicyRule, world: World, complain: Complain): Predic
 }
 
 /** `!localhost` leaves a host out; with nothing but such entries, every other host is meant. */
-function hostPredicate(patterns: readonly string[]): Predicate {
+function hostPredicate(patterns: readonly string[], allows: boolean): Predicate {
   const wanted = patterns.filter((pattern) => !pattern.startsWith('!'));
   const unwanted = anyGlob(patterns.filter((pattern) => pattern.startsWith('!')).map((pattern) => pattern.slice(1)));
   const glob = anyGlob(wanted.length === 0 ? '*' : wanted);
   return ({ action, command }) => {
     const hosts = [...(action.host === undefined ? [] : [action.host]), ...(command === null ? [] : hostsOf(command))];
-    return hosts.some((name) => glob(name) && !unwanted(name));
+    const fits = (name: string): boolean => glob(name) && !unwanted(name);
+    return allows ? hosts.length > 0 && hosts.every(fits) : hosts.some(fits);
   };
 }
 
-function pathPredicate(match: NonNullable<PolicyRule['match']['path']>, world: World): Predicate {
+function pathPredicate(match: NonNullable<PolicyRule['match']['path']>, world: World, allows: boolean): Predicate {
   const globs = (patterns: string | readonly string[]) =>
     listOf(patterns).map((pattern) =>
       pathGlob(pattern.replace(/^~(?=\/|$)/, world.home).replace(/^\$\{MAOS_HOME\}/, world.maosHome)),
@@ -189,20 +192,25 @@ function pathPredicate(match: NonNullable<PolicyRule['match']['path']>, world: W
   const except = globs(match.except ?? []);
   const accesses = match.access === undefined ? null : new Set<string>(listOf(match.access));
   const { outside, inside } = match;
-  return (subject) =>
-    subject.places.some((place) => {
-      if (accesses !== null && !accesses.has(place.access)) return false;
-      if (outside !== undefined && place.inside) return false;
-      if (inside !== undefined && !place.inside) return false;
-      const { texts, inWorkspace } = place;
-      const fits = (list: readonly PathGlob[], text: PathText): boolean => list.some((glob) => glob(text));
-      const known = inWorkspace === null ? texts : [...texts, inWorkspace];
-      if (wanted !== null && !known.some((text) => fits(wanted, text))) return false;
-      if (except.length === 0 || texts.length === 0) return true;
-      // A link that leads elsewhere is not left out for its name, and a pattern not for one of the files that it may mean.
-      const left = (text: PathText): boolean => fits(except, { ...text, glob: false });
-      return !(inWorkspace !== null && left(inWorkspace)) && !texts.every(left);
-    });
+  const fits = (place: SeenPlace): boolean => {
+    if (accesses !== null && !accesses.has(place.access)) return false;
+    if (outside !== undefined && place.inside) return false;
+    if (inside !== undefined && !place.inside) return false;
+    const { texts, inWorkspace } = place;
+    const any = (list: readonly PathGlob[], text: PathText): boolean => list.some((glob) => glob(text));
+    if (
+      wanted !== null &&
+      !texts.some((text) => any(wanted, text)) &&
+      !(inWorkspace !== null && any(wanted, inWorkspace))
+    )
+      return false;
+    if (except.length === 0 || texts.length === 0) return true;
+    // A link that leads elsewhere is not left out for its name, and a pattern not for one of the files that it may mean.
+    const left = (text: PathText): boolean => any(except, { ...text, glob: false, deep: false });
+    return !(inWorkspace !== null && left(inWorkspace)) && !texts.every(left);
+  };
+  if (allows) return ({ places }) => places.length > 0 && places.every(fits);
+  return ({ places }) => places.some(fits);
 }
 
 function textPredicate(pattern: string, { engines }: World, complain: Complain): Predicate {

@@ -73,7 +73,11 @@ const commandMatch = z
     args: several(text)
       .optional()
       .describe('Arguments, options included; * stands for any letters. One of a list is enough.'),
-    env: several(text).optional().describe('A variable that is set before the program: NAME or NAME=value, with *.'),
+    env: several(text)
+      .optional()
+      .describe(
+        'A variable that is set before the program, or by it: NAME or NAME=value, with *; !NAME=value leaves one out.',
+      ),
     inputs: several(text)
       .optional()
       .describe('A program whose output it gets, through a pipe or inside its arguments.'),

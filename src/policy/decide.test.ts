@@ -151,6 +151,40 @@ const cases: readonly (readonly [string, object, Action, boolean])[] = [
   ],
   ['an option of a cluster', { command: { flags: ['r', 'f'] } }, bash('rm -fr x'), true],
   ['an option after --', { command: { flags: ['f'] } }, bash('rm -- -f'), false],
+  ['an option that is switched off', { command: { flags: ['force'] } }, bash('rm --force=false x'), false],
+  [
+    'a subcommand behind an option that nobody knows',
+    { command: { subcommand: 'a b' } },
+    bash('x --y z a --q b'),
+    true,
+  ],
+  [
+    'a subcommand that is the value of a known one',
+    { command: { subcommand: 'push' } },
+    bash('git -C push log'),
+    false,
+  ],
+  ['an option with its value', { command: { args: '-c=core.x=*' } }, bash('git -ccore.x=y log'), true],
+  ['a variable that a wrapper sets', { command: { program: 'x', env: 'A=b*' } }, bash('env -u C A=bc x'), true],
+  ['a variable that is left out', { command: { env: ['A', '!A=b*'] } }, bash('A=bc x'), false],
+  ['a folder with what is below it', { path: { glob: '/home/u/.q/**' } }, bash('tar c ~'), true],
+  ['a folder of which only names are read', { path: { glob: '/home/u/.q/**' } }, bash('ls -R ~'), false],
+  ['the files of a folder', { path: { glob: '/home/u/.q/key' } }, bash('cat ~/.q/*'), true],
+];
+
+/** A rule that allows, and an action that it is asked about: whether it allows it. */
+const allowances: readonly (readonly [string, object, Action, boolean])[] = [
+  ['one place', { command: { program: 'rm' }, path: { glob: '/scratch/**' } }, bash('rm /scratch/a /scratch/b'), true],
+  [
+    'a place and another',
+    { command: { program: 'rm' }, path: { glob: '/scratch/**' } },
+    bash('rm /scratch/a /b'),
+    false,
+  ],
+  ['one machine', { host: 'a.example.com' }, bash('curl https://a.example.com/x'), true],
+  ['a machine and another', { host: 'a.example.com' }, bash('curl https://a.example.com https://b.example.com'), false],
+  ['a subcommand', { command: { program: 'x', subcommand: 'test' } }, bash('x test'), true],
+  ['what may be a subcommand', { command: { program: 'x', subcommand: 'test' } }, bash('x --y test push'), false],
 ];
 
 describe('a rule looks for', () => {
@@ -159,6 +193,11 @@ describe('a rule looks for', () => {
     const { rules, problems } = compileRules([rule('it', 'block', match)], { ...world, realpath });
     expect(problems).toEqual([]);
     expect(decide(rules, action).effect).toBe(matches ? 'block' : 'allow');
+  });
+
+  it.each(allowances)('%s, and allows only what all of it is about', (_what, match, action, allowed) => {
+    const { rules } = compileRules([rule('all', 'block'), rule('it', 'allow', match, { priority: 1 })], world);
+    expect(decide(rules, action).effect).toBe(allowed ? 'allow' : 'block');
   });
 
   it('text, by an expression that takes linear time', async () => {

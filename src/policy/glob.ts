@@ -57,35 +57,37 @@ function fits(pattern: string, text: string): boolean {
   return next === pattern.length;
 }
 
-/** A path, cut at its slashes; `glob`: its own wildcards stand for files that a shell would put there. */
+/** A path, cut at its slashes. */
 export interface PathText {
+  /** In small letters. */
+  readonly small: string;
   readonly segments: readonly string[];
+  /** Its own wildcards stand for files that a shell would put there. */
   readonly glob: boolean;
+  /** All that lies below it is meant as well. */
+  readonly deep: boolean;
+  /** It is read: then a last `*` alone stands for every file of its folder. */
+  readonly read: boolean;
 }
 
-export function pathText(path: string, glob: boolean): PathText {
-  return {
-    segments: path
-      .toLowerCase()
-      .split('/')
-      .filter((segment) => segment !== ''),
-    glob,
-  };
+export function pathText(
+  path: string,
+  { glob, deep, access }: { glob: boolean; deep: boolean; access: string },
+): PathText {
+  const small = path.toLowerCase();
+  return { small, segments: segmentsOf(small), glob, deep, read: access === 'read' };
+}
+
+function segmentsOf(path: string): string[] {
+  return path.split('/').filter((segment) => segment !== '');
 }
 
 export type PathGlob = (path: PathText) => boolean;
 
 /** `**` any folders; a pattern that does not begin at the root begins anywhere, and `dir/**` is also `dir`. */
 export function pathGlob(pattern: string): PathGlob {
-  const patterns = (expandBraces(pattern) ?? [pattern]).map((one) => {
-    const rooted = one.startsWith('/') || one.startsWith('${') ? one : `**/${one}`;
-    return rooted
-      .toLowerCase()
-      .split('/')
-      .filter((segment) => segment !== '')
-      .map((text) => ({ text, patterned: /[*?]/.test(text) }));
-  });
-  return (path) => patterns.some((one) => fitsPath(one, path));
+  const patterns = (expandBraces(pattern) ?? [pattern]).map(pathPattern);
+  return (path) => patterns.some((one) => mayFit(one, path) && fitsPath(one.segments, path));
 }
 
 /** A part of a pattern, between two slashes. */
@@ -94,7 +96,35 @@ interface Segment {
   readonly patterned: boolean;
 }
 
-function fitsPath(pattern: readonly Segment[], { segments, glob }: PathText): boolean {
+interface PathPattern {
+  readonly segments: readonly Segment[];
+  readonly rooted: boolean;
+  /** What stands before its first wildcard; when it begins anywhere, behind `**`. */
+  readonly literal: string;
+}
+
+function pathPattern(pattern: string): PathPattern {
+  const whole = (/^\/|^\$\{/.test(pattern) ? pattern : `**/${pattern}`).toLowerCase();
+  const segments = segmentsOf(whole).map((text) => ({ text, patterned: /[*?]/.test(text) }));
+  const rooted = segments[0]?.text !== '**';
+  const named = rooted ? segments : segments.slice(1);
+  const end = named.findIndex(({ patterned }) => patterned);
+  const literals = named.slice(0, end === -1 ? named.length : end).map(({ text }) => text);
+  // `dir/**` is also `dir`, so nothing is known of the slash behind it.
+  return {
+    segments,
+    rooted,
+    literal: literals.length === 0 ? '' : `${whole.startsWith('$') ? '' : '/'}${literals.join('/')}`,
+  };
+}
+
+/** Settles most of them by one comparison. */
+function mayFit({ rooted, literal }: PathPattern, { small, glob, deep }: PathText): boolean {
+  return glob || deep || (rooted ? small.startsWith(literal) : small.includes(literal));
+}
+
+function fitsPath(pattern: readonly Segment[], { segments, glob, deep, read }: PathText): boolean {
+  const rooted = pattern[0]?.text !== '**';
   let at = 0;
   let next = 0;
   let star = -1;
@@ -105,7 +135,10 @@ function fitsPath(pattern: readonly Segment[], { segments, glob }: PathText): bo
       star = next;
       from = at;
       next += 1;
-    } else if (wanted !== undefined && fitsSegment(wanted, segments[at] ?? '', glob, at === segments.length - 1)) {
+    } else if (
+      wanted !== undefined &&
+      fitsSegment(wanted, segments[at] ?? '', glob, !(rooted && read) && at === segments.length - 1)
+    ) {
       at += 1;
       next += 1;
     } else if (star !== -1) {
@@ -115,19 +148,20 @@ function fitsPath(pattern: readonly Segment[], { segments, glob }: PathText): bo
     } else return false;
   }
   while (pattern[next]?.text === '**') next += 1;
-  return next === pattern.length;
+  // Of a folder with all that is below, only what is wanted at one place is said to be in it: `id_rsa` may be anywhere.
+  return next === pattern.length || (deep && rooted && star === -1);
 }
 
-/** With `glob`, whether the segment may stand for a name that is wanted. A last `*` alone is not taken to mean one file. */
+/** With `glob`, whether the segment may stand for a name that is wanted. A last `*` alone is not taken to mean a file that may be anywhere. */
 function fitsSegment({ text: wanted, patterned }: Segment, segment: string, glob: boolean, last: boolean): boolean {
   if (wanted === segment || wanted === '*') return true;
   if (!patterned && !glob) return false;
   if (patterned && fits(wanted, segment)) return true;
   if (!glob || !/[*?[]/.test(segment) || (last && /^[*?]+$/.test(segment))) return false;
-  // Two patterns meet unless what stands before their first wildcards differs.
-  if (patterned) return meet(literalStart(wanted), literalStart(segment));
   // A shell's `*` does not stand for a dot at the beginning.
   if (wanted.startsWith('.') && !segment.startsWith('.')) return false;
+  // Two patterns meet unless what stands before their first wildcards differs.
+  if (patterned) return meet(literalStart(wanted), literalStart(segment));
   return fits(segment.replaceAll(/\[[^\]]*\]?/g, '?'), wanted);
 }
 

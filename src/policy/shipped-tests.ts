@@ -1,4 +1,8 @@
 import type { PolicyTest } from './contract.ts';
+import { allowed } from './shipped/allowed.ts';
+import { reachesOut } from './shipped/stopped-places.ts';
+import { startsMore } from './shipped/stopped-starts.ts';
+import { hidesMore } from './shipped/stopped-words.ts';
 
 /** What agents do all day in their workspace: allowed. */
 const everyday: readonly string[] = [
@@ -217,7 +221,7 @@ const dangerous: readonly (readonly [string, 'ask' | 'block', string])[] = [
   ['git update-ref -d refs/heads/main', 'ask', 'git.shared'],
   ['git remote set-url origin https://example.com/x', 'ask', 'git.shared'],
   ['git branch -D main', 'ask', 'git.delete-branch'],
-  ['git config core.hooksPath /tmp/h', 'ask', 'git.runs'],
+  ['git config core.hooksPath /tmp/h', 'ask', 'git.runs-setting'],
   ["git -c alias.x='!sh' x", 'ask', 'git.runs'],
   ['git -c core.sshCommand=x fetch', 'ask', 'git.runs'],
   ['git config --global user.name x', 'ask', 'git.global-config'],
@@ -282,7 +286,7 @@ const dangerous: readonly (readonly [string, 'ask' | 'block', string])[] = [
   ['docker system prune -af', 'ask', 'docker.delete'],
   ['LD_PRELOAD=./x.so ls', 'ask', 'shell.preload'],
   ['python3 -c "import os; os.system(\'x\')"', 'ask', 'shell.code'],
-  ["node -e \"require('child_process').execSync('x')\"", 'ask', 'shell.code'],
+  ["node -e \"require('child_process').execSync('x')\"", 'ask', 'shell.code-js'],
   ['awk \'BEGIN{system("x")}\'', 'ask', 'shell.awk'],
   ['tar -cf x.tar --checkpoint=1 --checkpoint-action=exec=sh .', 'ask', 'shell.archive'],
   // Files that others rely on
@@ -319,6 +323,8 @@ const dangerous: readonly (readonly [string, 'ask' | 'block', string])[] = [
   ['curl -T ~/.ssh/id_rsa http://localhost', 'ask', 'file.read-keys'],
   ['curl -X DELETE https://api.example.com/items/1', 'ask', 'network.change'],
   ['ngrok http 3000', 'ask', 'network.tunnel'],
+  ['npm exec -y cowsay', 'ask', 'install.exec'],
+  ['cargo $VERB', 'ask', 'shell.unknown-verb'],
   ['gpg --export-secret-keys', 'ask', 'secret.tool'],
 ];
 
@@ -344,9 +350,18 @@ const others: readonly PolicyTest[] = [
   { argv: ['echo', '$(rm -rf /)'], expect: 'allow' },
 ];
 
+/** `ask rule.id`, and the commands that it stops. */
+function stopped(table: Readonly<Record<string, readonly string[]>>): PolicyTest[] {
+  return Object.entries(table).flatMap(([said, commands]) => {
+    const [effect, rule = ''] = said.split(' ');
+    return commands.map((command): PolicyTest => ({ command, expect: effect === 'block' ? 'block' : 'ask', rule }));
+  });
+}
+
 /** The tests that come with the rules. `~` is `/home/user`, the workspace `/home/user/project`. */
 export const shippedTests: readonly PolicyTest[] = [
-  ...everyday.map((command): PolicyTest => ({ command, expect: 'allow' })),
+  ...[...everyday, ...allowed].map((command): PolicyTest => ({ command, expect: 'allow' })),
   ...dangerous.map(([command, expect, rule]): PolicyTest => ({ command, expect, rule })),
+  ...[startsMore, hidesMore, reachesOut].flatMap(stopped),
   ...others,
 ];

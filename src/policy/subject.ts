@@ -11,13 +11,13 @@ export interface World {
   /** The home folder of the user. */
   readonly home: string;
   readonly maosHome: string;
-  /** Where a path leads once links are followed; of what does not exist, as far as it does. */
-  readonly realpath: (path: string) => string;
+  /** Where a path leads once links are followed; of what does not exist, as far as it does. `from`: a folder that leads nowhere else. */
+  readonly realpath: (path: string, from?: string) => string;
   readonly engines: Engines;
 }
 
 /** A place with everything that rules ask about it. */
-interface SeenPlace extends Place {
+export interface SeenPlace extends Place {
   readonly inside: boolean;
   /** The path as written, and as it really is. */
   readonly texts: readonly PathText[];
@@ -53,23 +53,23 @@ class PathReader {
   }
 
   see(place: Place): SeenPlace {
-    const { path, glob } = place;
+    const { path, glob, access, deep } = place;
     if (path === null) return { ...place, inside: false, texts: [], inWorkspace: null };
-    const known = this.#seen.get(`${place.access}${glob ? '*' : ' '}${path}`);
+    const key = `${access}${glob ? '*' : ' '}${deep ? '+' : ' '}${path}`;
+    const known = this.#seen.get(key);
     if (known !== undefined) return known;
     const seen = this.#look(place, path);
-    this.#seen.set(`${place.access}${glob ? '*' : ' '}${path}`, seen);
+    this.#seen.set(key, seen);
     return seen;
   }
 
   #look(place: Place, path: string): SeenPlace {
-    const { glob } = place;
-    const real = glob ? this.#followGlob(path) : this.#follow(path);
-    const texts = (real === path ? [path] : [path, real]).map((one) => pathText(one, glob));
+    const real = place.glob ? this.#followGlob(path) : this.#follow(path);
+    const texts = (real === path ? [path] : [path, real]).map((one) => pathText(one, place));
     const workspace = this.#workspace;
     const inside =
       workspace !== null && (real === workspace || real.startsWith(workspace === sep ? sep : workspace + sep));
-    const inWorkspace = inside ? pathText(`\${WORKSPACE}${real.slice(workspace.length)}`, glob) : null;
+    const inWorkspace = inside ? pathText(`\${WORKSPACE}${real.slice(workspace.length)}`, place) : null;
     return { ...place, inside, texts, inWorkspace };
   }
 
@@ -78,7 +78,8 @@ class PathReader {
     if (ownStreams.test(path)) return path;
     const known = this.#real.get(path);
     if (known !== undefined) return known;
-    const real = this.#world.realpath(path);
+    const from = this.#workspace;
+    const real = path === from ? path : this.#world.realpath(path, from ?? undefined);
     this.#real.set(path, real);
     return real;
   }
@@ -130,8 +131,8 @@ export class Subject {
     const { path, cwd, access = 'read' } = this.action;
     if (path === undefined) return [];
     const whole = path === '~' || path.startsWith('~/') ? `${this.#home}${path.slice(1)}` : path;
-    if (!whole.startsWith('/') && cwd === undefined) return [{ path: null, glob: false, access }];
-    return [{ path: resolve(cwd ?? '/', whole), glob: false, access }];
+    if (!whole.startsWith('/') && cwd === undefined) return [{ path: null, glob: false, access, deep: false }];
+    return [{ path: resolve(cwd ?? '/', whole), glob: false, access, deep: false }];
   }
 }
 

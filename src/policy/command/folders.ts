@@ -4,23 +4,26 @@ import type { Word } from './word.ts';
 /** More folders than these are not told apart. */
 const most = 8;
 
-/** The folders that a command may run in, as `cd` moves through a text; null: any. */
+/** Folders in which a command may run; null among them: or any other. */
+export type FolderList = readonly (string | null)[];
+
+/** The folders that a command may run in, as `cd` moves through a text. */
 export class Folders {
-  #now: readonly string[] | null;
+  #now: FolderList;
   /** Where it still stands if the last `cd` failed. */
-  #failed: readonly string[] | null = [];
+  #failed: FolderList = [];
   readonly #home: string | null;
 
-  constructor(start: readonly string[] | null, home: string | null) {
+  constructor(start: FolderList, home: string | null) {
     this.#now = start;
     this.#home = home;
   }
 
-  get now(): readonly string[] | null {
+  get now(): FolderList {
     return this.#now;
   }
 
-  set now(folders: readonly string[] | null) {
+  set now(folders: FolderList) {
     this.#now = folders;
     this.#failed = [];
   }
@@ -28,29 +31,34 @@ export class Folders {
   /** After `cd`, as far as its argument can be known. In a loop or a function nobody knows how often it is done. */
   move(words: readonly Word[], repeated: boolean): void {
     const target = words.slice(1).find(({ text }) => !/^-[LPe@]*$/.test(text) || text === '-');
-    const text =
-      target === undefined ? this.#home : target.known && !target.glob && target.text !== '-' ? target.text : null;
-    this.#failed = join(this.#failed, this.#now);
-    if (text === null || (repeated && !isAbsolute(text))) this.#now = null;
-    else if (isAbsolute(text)) this.#now = [text];
-    else this.#now = this.#now === null ? null : this.#now.map((folder) => resolve(folder, text));
+    const plain = target === undefined || (target.known && !target.glob && target.text !== '-');
+    this.#failed = both(this.#failed, this.#now);
+    const moved = plain ? movedTo(this.#now, target?.text ?? this.#home) : [null];
+    this.#now = repeated ? both(moved, [null]) : moved;
   }
 
-  /** Nobody knows where it is after this. */
+  /** It may be anywhere after this. */
   lose(): void {
-    this.#now = null;
+    this.#now = both(this.#now, [null]);
   }
 
   /** What comes next runs whether or not the last `cd` worked. */
   either(): void {
-    if (this.#failed !== null && this.#failed.length === 0) return;
-    this.#now = join(this.#now, this.#failed);
+    if (this.#failed.length === 0) return;
+    this.#now = both(this.#now, this.#failed);
     this.#failed = [];
   }
 }
 
-function join(some: readonly string[] | null, others: readonly string[] | null): readonly string[] | null {
-  if (some === null || others === null) return null;
+/** Where a path leads from each folder. */
+export function movedTo(folders: FolderList, path: string | null): FolderList {
+  if (path === null) return [null];
+  if (isAbsolute(path)) return [path];
+  return folders.map((folder) => (folder === null ? null : resolve(folder, path)));
+}
+
+/** In one of some folders, or in one of others. */
+export function both(some: FolderList, others: FolderList): FolderList {
   const all = [...new Set([...some, ...others])];
-  return all.length > most ? null : all;
+  return all.length > most ? [...all.slice(0, most - 1), null] : all;
 }

@@ -1,18 +1,21 @@
-import type { Feed, RawCommand } from './sink.ts';
+import type { Feed, Sink } from './sink.ts';
 
 /** What a pipe carries, when it can be read off the text: `echo … |`, `printf … |`, a here-document, and what decodes it. */
-export function literalOutput(feed: Feed, commands: readonly RawCommand[]): string | null {
+export function literalOutput(feed: Feed, sink: Sink): string | null {
   const { from, to } = feed.range;
-  const command = commands[from];
+  const command = sink.commands[from];
   if (to - from !== 1 || command === undefined) return null;
   const [program, ...args] = command.words;
-  if (program === undefined || command.words.some(({ known }) => !known)) return null;
+  if (command.words.some(({ known }) => !known)) return null;
   const texts = args.map(({ text }) => text);
   const before = (): string | null => {
-    const here = command.redirects.findLast(({ text }) => text !== null)?.text ?? null;
-    if (here !== null) return here.known ? here.text : null;
-    return feed.before === null ? null : literalOutput(feed.before, commands);
+    const read = command.redirects.findLast(({ access, text }) => access === 'read' && text?.text !== '');
+    if (read !== undefined) return read.text?.known === true ? read.text.text : null;
+    return feed.before === null ? null : literalOutput(feed.before, sink);
   };
+  // A block's redirection.
+  if (program === undefined) return before();
+  if (sink.functions.has(program.text)) return null;
   if (program.text === 'echo') return echoed(texts);
   if (program.text === 'printf') return printed(texts);
   if (program.text === 'cat' && texts.length === 0) return before();

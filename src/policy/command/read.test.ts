@@ -72,14 +72,14 @@ const table: readonly (readonly [string, string, readonly string[]])[] = [
   [
     'parallel',
     'parallel a {} ::: 1; parallel ::: "b c"',
-    ['parallel a {} ::: 1', 'parallel > a {} ${?}', 'parallel ::: b c', 'parallel > b c'],
+    ['parallel a {} ::: 1', 'parallel > a ${?} ${?}', 'parallel ::: b c', 'parallel > b c'],
   ],
   [
     'a here-document for a shell',
     "sh <<'E' && z\na $(b)\nE\nc",
     ['sh', 'sh << > $(…) > b', 'sh << > a ${?}', 'z', 'c'],
   ],
-  ['a here-document with expansions', 'cat <<E\n$(a)\nE', ['cat', '$(…) > a']],
+  ['a here-document with expansions', 'cat <<E\n$(a)\nE', ['$(…) > a', 'cat']],
   ['text through a pipe', "printf '%s\\n' 'a b' | sh", ['printf %s\\n a b', 'sh', '| sh > a b']],
   ['base64 through a pipe', 'echo YSBi | base64 -d | sh', ['echo YSBi', 'base64 -d', 'sh', '| sh > a b']],
   ['what nobody knows', '$A b; /bin/r? c; "$B"', ['?', '?', '?']],
@@ -91,6 +91,42 @@ const table: readonly (readonly [string, string, readonly string[]])[] = [
   ['a function of the same name', 'f() { f | f& }', ['f', 'f']],
   ['npx and uv', 'npx a b; uv run c', ['npx a b', 'npx > a b', 'uv run c', 'uv run > c']],
   ['what is not closed', 'a "b', ['a b', '?']],
+  ['a script option behind an operand', "flock -n f -c 'a b'", ['flock -n f -c a b', 'flock > a b']],
+  ['a script option among others', "script -qc 'a b' f", ['script -qc a b f', 'script > a b']],
+  ['standard input by its name', "bash /dev/stdin <<< 'a b'", ['bash /dev/stdin', 'bash << > a b']],
+  ['what a block reads', "{ sh; } <<< 'a b'", ['', 'sh', '| sh > a b']],
+  ['what a function reads', 'f() { sh; }; f', ['sh', '?', 'f']],
+  ['what is written into a program', 'a > >(sh)', ['>(…) > sh', '?', 'a']],
+  ['what exec has opened', 'exec < x; sh', ['exec', 'sh', '?']],
+  ['a program that says something else', 'echo() { a; }; echo b | sh', ['a', 'echo b', 'sh', '?']],
+  ['code of another language', "python3 <<'E'\nx\nE", ['python3', 'python3 << > python3 -c x\n']],
+  [
+    'code that is put together',
+    'python -c "$(a)"; node -e "x $Y"',
+    ['$(…) > a', 'python -c ${?}', '?', 'node -e x $Y'],
+  ],
+  ['variables with commands', "PAGER='a b' c; export EDITOR=d", ['c', 'PAGER > a b', 'export EDITOR=d', 'EDITOR > d']],
+  ['an alias', "alias x='a b'", ['alias x=a b', 'alias > a b']],
+  ['sed', "sed -n '/x/,$ { s/a/b/; 1e a b' -e 'e c' f", ['sed -n /x/,$ { s/a/b/; 1e a b -e e c f', 'sed > c']],
+  ['sed that runs its text', "sed 's/a/b/ge' f", ['sed s/a/b/ge f', '?']],
+  [
+    'git',
+    "git -c alias.x='!a b' x; git rebase -x 'c d' e",
+    ['git -c alias.x=!a b x', 'git -c > a b', 'git rebase -x c d e', 'git rebase > c d'],
+  ],
+  [
+    'a subcommand behind options',
+    'pnpm --x y exec a b; yarn workspace w exec c',
+    [
+      'pnpm --x y exec a b',
+      'pnpm exec > a b',
+      'yarn workspace w exec c',
+      'yarn workspace > yarn exec c',
+      'yarn workspace > yarn exec > c',
+    ],
+  ],
+  ['a program that is not known', 'some-tool --x rm -rf y', ['some-tool --x rm -rf y', 'some-tool > rm -rf y']],
+  ['xargs behind find', 'find a -name x | xargs b', ['find a -name x', 'xargs b', 'xargs > b a/*?']],
 ];
 
 describe('a shell text', () => {
@@ -102,14 +138,14 @@ describe('a shell text', () => {
   });
 
   it('is read with the folder in which each command stands', () => {
-    const cwds = (text: string): (string | null)[] =>
-      readCommand(text, options).commands.map((command) => command.cwds?.join('|') ?? null);
+    const cwds = (text: string): string[] =>
+      readCommand(text, options).commands.map((command) => command.cwds.map((folder) => folder ?? '?').join('|'));
     expect(cwds('cd a && b')).toEqual(['/w', '/w/a']);
     expect(cwds('cd a; b')).toEqual(['/w', '/w/a|/w']);
     expect(cwds('(cd /a; b); c')).toEqual(['/w', '/a|/w', '/w']);
-    expect(cwds('cd "$X" && b')).toEqual(['/w', null]);
-    expect(cwds('while a; do cd ..; done; b')).toEqual(['/w', '/w', null]);
-    expect(cwds('f() { b; }; cd /; f')).toEqual([null, '/w', '/|/w']);
+    expect(cwds('cd "$X" && b')).toEqual(['/w', '?']);
+    expect(cwds('while a; do cd ..; done; b')).toEqual(['/w', '/w', '/|?|/w']);
+    expect(cwds('f() { b; }; cd /; f')).toEqual(['/w|?', '/w', '/|/w']);
     expect(cwds('cd && b')).toEqual(['/w', '/home/u']);
   });
 
@@ -234,9 +270,12 @@ describe('whatever the text', () => {
   ];
   it.each(nests)('64 kB of %j are read in linear time', (nest) => {
     const text = nest.repeat(65_536 / nest.length);
-    readCommand(text, options);
-    const start = performance.now();
-    readCommand(text, options);
-    expect(performance.now() - start).toBeLessThan(200);
+    // Of this process alone, and the best of some: others may use the machine as well.
+    const spent = Array.from({ length: 4 }, () => {
+      const start = process.cpuUsage();
+      readCommand(text, options);
+      return process.cpuUsage(start).user / 1_000;
+    });
+    expect(Math.min(...spent)).toBeLessThan(200);
   });
 });

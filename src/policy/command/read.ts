@@ -23,46 +23,51 @@ export interface ReadOptions extends Surroundings {
 
 /** Reads a shell's text. Runs nothing, opens nothing, and always ends. */
 export function readCommand(text: string, options: ReadOptions): ReadCommand {
-  const { text: folded, suspicious } = fold(text);
-  const found = readText(text, options);
-  const odd = found.flatMap(({ argv }) => (argv[0] === undefined ? [] : (oddName(argv[0].text) ?? [])));
+  const { text: folded, suspicious: odd } = fold(text);
+  const suspicious = new Set(odd);
+  const found = readText(text, options, suspicious);
+  for (const { argv } of found) addOdd(argv[0]?.text, suspicious);
   // Both what will run and what it looks like are judged: each may hide the other.
-  const commands = folded === text ? found : [...found, ...readText(folded, options)];
-  return { commands, suspicious: [...new Set([...suspicious, ...odd])], folded };
+  const commands = folded === text ? found : [...found, ...readText(folded, options, suspicious)];
+  return { commands, suspicious: [...suspicious], folded };
 }
 
 /** What a program and its arguments would run, with no shell around it. */
 export function readArgv(argv: readonly string[], options: ReadOptions): ReadCommand {
   const folds = argv.map(fold);
   const suspicious = new Set(folds.flatMap((one) => one.suspicious));
-  const odd = oddName(argv[0] ?? '');
-  if (odd !== null) suspicious.add(odd);
-  const found = readWords(argv, options);
+  addOdd(argv[0], suspicious);
+  const found = readWords(argv, options, suspicious);
   const seen = folds.map((one) => one.text);
   const same = seen.every((text, index) => text === argv[index]);
   return {
-    commands: same ? found : [...found, ...readWords(seen, options)],
+    commands: same ? found : [...found, ...readWords(seen, options, suspicious)],
     suspicious: [...suspicious],
     folded: seen.join(' '),
   };
 }
 
-function readText(text: string, options: ReadOptions): readonly SimpleCommand[] {
-  const sink = new Sink(options);
+function addOdd(name: string | undefined, suspicious: Set<string>): void {
+  const odd = name === undefined ? null : oddName(name);
+  if (odd !== null) suspicious.add(odd);
+}
+
+function readText(text: string, options: ReadOptions, suspicious: Set<string>): readonly SimpleCommand[] {
+  const sink = new Sink(options, suspicious);
   if (text.length > longest) sink.problems.add(`it is longer than ${longest / 1024} kB`);
-  else new ScriptReader({ text, at: 0 }, sink, [], cwdsOf(options)).read(false);
+  else new ScriptReader({ text, at: 0 }, sink, [], [options.cwd]).read(false);
   return finish(sink, options);
 }
 
-function readWords(argv: readonly string[], options: ReadOptions): readonly SimpleCommand[] {
-  const sink = new Sink(options);
+function readWords(argv: readonly string[], options: ReadOptions, suspicious: Set<string>): readonly SimpleCommand[] {
+  const sink = new Sink(options, suspicious);
   const words = argv.map((text) => ({ ...plainWord(text), bare: false }));
   const command: RawCommand = {
     words,
     assigns: [],
     redirects: [],
     feed: null,
-    cwds: cwdsOf(options),
+    cwds: [options.cwd],
     via: [],
     recursive: false,
   };
@@ -72,11 +77,7 @@ function readWords(argv: readonly string[], options: ReadOptions): readonly Simp
   return finish(sink, options);
 }
 
-function cwdsOf({ cwd }: ReadOptions): readonly string[] | null {
-  return cwd === null ? null : [cwd];
-}
-
-function finish(sink: Sink, options: ReadOptions): readonly SimpleCommand[] {
+function finish(sink: Sink, { cwd }: ReadOptions): readonly SimpleCommand[] {
   const unwrapper = new Unwrapper(sink);
   unwrapper.run();
   if (sink.problems.size === 0) return unwrapper.found;
@@ -90,5 +91,5 @@ function finish(sink: Sink, options: ReadOptions): readonly SimpleCommand[] {
     remote: false,
     recursive: false,
   };
-  return [...unwrapper.found, { ...none, program: null, cwds: cwdsOf(options), opaque }];
+  return [...unwrapper.found, { ...none, program: null, cwds: [cwd], opaque }];
 }

@@ -1,5 +1,6 @@
-import { Folders } from './folders.ts';
-import type { Feed, Redirect, Sink } from './sink.ts';
+import { both, type FolderList, Folders } from './folders.ts';
+import { RedirectReader } from './redirects.ts';
+import { type Feed, type Redirect, type Sink, unknownFeed } from './sink.ts';
 import type { Range, Word } from './word.ts';
 import { type Commands, type Cursor, WordReader } from './words.ts';
 
@@ -8,9 +9,9 @@ interface Block {
   readonly kind: 'paren' | 'brace' | 'if' | 'loop' | 'case' | 'function';
   /** The first command in it. */
   readonly from: number;
-  readonly folders: readonly string[] | null;
+  readonly folders: FolderList;
   /** What comes through a pipe into the whole. */
-  readonly feed: Feed | null;
+  feed: Feed | null;
   /** Of a function. */
   readonly name: string | null;
   /** Of `case`: a pattern comes next, not a command. */
@@ -29,7 +30,6 @@ const passing = new Set(['then', 'else', 'elif', 'do', '!']);
 const comparing = /^(?:=|==|!=|=~|<|>|-eq|-ne|-lt|-le|-gt|-ge|-nt|-ot|-ef|\]\]|\]|&&|\|\|)$/;
 const blank = /(?:[ \t]|\\\n)+/y;
 const operator = /;;&|;;|;&|;|&&|\|\||\|&|\||&/y;
-const redirection = /(?:\d+|\{\w+\})?(<<<|<<-|<<|<&|<>|>>|>&|>\||<(?!\()|>(?!\())|&>>|&>/y;
 /** Blocks inside one another beyond these are not followed. */
 const deepestBlock = 200;
 const movers = new Set(['cd', 'pushd', 'popd', 'chdir']);
@@ -50,17 +50,26 @@ export class ScriptReader {
   /** The commands of the last element of a pipeline. */
   #last: Range | null = null;
   #lastFeed: Feed | null = null;
-  #documents: { redirect: Redirect; end: string; tabs: boolean; quoted: boolean }[] = [];
+  readonly #redirects: RedirectReader;
+  /** What commands read that no pipe leads to: what surrounds the text, or what `exec <` opened. */
+  #base: Feed | null;
   /** Functions are called from anywhere. */
   readonly #moves: boolean;
+  /** `cd` may lead elsewhere than it says. */
+  readonly #elsewhere: boolean;
 
-  constructor(cursor: Cursor, sink: Sink, via: readonly string[], cwds: readonly string[] | null) {
+  constructor(cursor: Cursor, sink: Sink, via: readonly string[], cwds: FolderList, base: Feed | null = null) {
     this.#cursor = cursor;
+    this.#base = base;
+    this.#feed = base;
     this.#sink = sink;
     this.#via = via;
     this.#folders = new Folders(cwds, sink.around.home);
+    this.#elsewhere = cursor.text.includes('CDPATH');
     this.#moves = /\b(?:cd|pushd|popd|chdir)\b/.test(cursor.text);
-    this.#words = new WordReader(cursor, sink, this.#nested());
+    const nested = this.#nested();
+    this.#words = new WordReader(cursor, sink, nested);
+    this.#redirects = new RedirectReader(cursor, sink, this.#words, nested);
   }
 
   /** Reads up to the closing bracket, or to the end of the text. Returns which commands it found. */
@@ -77,7 +86,9 @@ export class ScriptReader {
         cursor.at = cursor.text.length;
         return { from, to: from };
       }
-      const range = new ScriptReader(cursor, this.#sink, [...this.#via, via], this.#folders.now).read(bracket);
+      // What is written into `>(…)` is what comes out of the command in which it stands.
+      const base = via === '>(…)' ? unknownFeed(from, this.#feed) : null;
+      const range = new ScriptReader(cursor, this.#sink, [...this.#via, via], this.#folders.now, base).read(bracket);
       this.#sink.leave();
       return range;
     };
@@ -110,7 +121,7 @@ export class ScriptReader {
     }
     if (this.#cursor.at >= this.#cursor.text.length) {
       if (bracket) this.#sink.problems.add('a bracket is not closed');
-      if (this.#documents.length > 0) this.#readDocuments();
+      if (this.#redirects.waiting) this.#redirects.documents();
       return false;
     }
     const character = this.#peek();
@@ -131,14 +142,14 @@ export class ScriptReader {
 
   #newline(): void {
     this.#cursor.at += 1;
-    if (this.#documents.length > 0) this.#readDocuments();
+    if (this.#redirects.waiting) this.#redirects.documents();
     // A pipe may go on in the next line.
     if (this.#feed === null) this.#separate();
   }
 
   #separate(): void {
     this.#folders.either();
-    this.#feed = this.#blocks.at(-1)?.feed ?? null;
+    this.#feed = this.#blocks.at(-1)?.feed ?? this.#base;
     this.#last = null;
   }
 
@@ -153,7 +164,7 @@ export class ScriptReader {
       return;
     }
     if (found === '&&') {
-      this.#feed = top?.feed ?? null;
+      this.#feed = top?.feed ?? this.#base;
       this.#last = null;
       return;
     }
@@ -180,7 +191,10 @@ export class ScriptReader {
   }
 
   #push(kind: Block['kind'], name: string | null = null): void {
-    const feed = this.#feed;
+    // A function reads what whoever calls it reads.
+    const feed = kind === 'function' ? unknownFeed(this.#sink.commands.length, this.#feed) : this.#feed;
+    if (kind === 'function') this.#feed = feed;
+    if (name !== null) this.#sink.functions.add(name);
     this.#blocks.push({
       kind,
       from: this.#sink.commands.length,
@@ -209,21 +223,25 @@ export class ScriptReader {
     const redirects: Redirect[] = [];
     for (;;) {
       this.#blank();
-      const found = this.#redirect();
+      const found = this.#redirects.read();
       if (found === null) break;
       redirects.push(found);
     }
     this.#feed = block.feed;
-    if (redirects.length > 0) this.#emit([], [], redirects);
+    if (redirects.length > 0) {
+      this.#emit([], [], redirects);
+      if (redirects.some(({ access }) => access === 'read')) this.#sink.feed(block.from, block.feed);
+    }
     this.#last = { from: block.from, to: this.#sink.commands.length };
     this.#lastFeed = block.feed;
+    this.#feed = null;
   }
 
   #close(bracket: boolean): boolean {
     this.#cursor.at += 1;
     if (this.#pop('paren')) return true;
     if (bracket) {
-      if (this.#documents.length > 0) this.#sink.problems.add('a here-document is not closed');
+      if (this.#redirects.waiting) this.#sink.problems.add('a here-document is not closed');
       return false;
     }
     this.#sink.problems.add('a bracket was never opened');
@@ -258,7 +276,7 @@ export class ScriptReader {
     const start = this.#cursor.at;
     for (;;) {
       this.#blank();
-      const redirect = this.#redirect();
+      const redirect = this.#redirects.read();
       if (redirect !== null) {
         redirects.push(redirect);
         continue;
@@ -300,14 +318,14 @@ export class ScriptReader {
   #emit(words: readonly Word[], assigns: readonly string[], redirects: readonly Redirect[]): void {
     const from = this.#sink.commands.length;
     const inside = this.#blocks.some(({ kind }) => kind === 'function');
-    const cwds = inside && this.#moves ? null : this.#folders.now;
+    const cwds = inside && this.#moves ? both(this.#folders.now, [null]) : this.#folders.now;
     const feed = this.#feed;
     const [first, second] = words;
     const recursive = first !== undefined && this.#blocks.some((block) => block.name === first.text);
     this.#sink.add({ words, assigns, redirects, feed, cwds, via: this.#via, recursive });
     const name = first?.text === 'command' || first?.text === 'builtin' ? second?.text : first?.text;
     const repeated = this.#blocks.some(({ kind }) => kind === 'loop' || kind === 'function');
-    if (name === 'popd') this.#folders.lose();
+    if (name === 'popd' || this.#elsewhere) this.#folders.lose();
     else if (name !== undefined && movers.has(name))
       this.#folders.move(first?.text === name ? words : words.slice(1), repeated);
     else if (name === 'eval' && words.some(({ text, known }) => !known || /\b(?:cd|pushd|popd)\b/.test(text)))
@@ -315,6 +333,10 @@ export class ScriptReader {
     this.#last = { from, to: this.#sink.commands.length };
     this.#lastFeed = feed;
     this.#feed = null;
+    if (name === 'exec' && words.length === 1 && redirects.some(({ access }) => access === 'read')) {
+      this.#base = { range: this.#last, before: null };
+      for (const block of this.#blocks) block.feed = this.#base;
+    }
   }
 
   /** Whether the first word is one of the grammar's; then it is dealt with. */
@@ -421,59 +443,5 @@ export class ScriptReader {
         else words.push(...found);
       }
     }
-  }
-
-  /** `2>file`, `<<END`, `&>file`, … ; null: none begins here. */
-  #redirect(): Redirect | null {
-    if (!/[<>&{\d]/.test(this.#peek())) return null;
-    redirection.lastIndex = this.#cursor.at;
-    const match = redirection.exec(this.#cursor.text);
-    if (match === null) return null;
-    this.#cursor.at += match[0].length;
-    this.#blank();
-    const kind = match[1] ?? '>';
-    const begin = this.#cursor.at;
-    const [target] = this.#words.read() ?? [];
-    if (target === undefined) return null;
-    if (kind === '<<' || kind === '<<-') return this.#document(target, kind === '<<-', begin);
-    if (kind === '<<<') return { access: 'read', target, text: target };
-    // A number or a dash after `>&` is a file that is open already.
-    if ((kind === '>&' || kind === '<&') && /^(?:\d+-?|-)$/.test(target.text))
-      return { access: 'read', target, text: { ...target, text: '' } };
-    return { access: kind.startsWith('<') && kind !== '<>' ? 'read' : 'write', target, text: null };
-  }
-
-  #document(target: Word, tabs: boolean, begin: number): Redirect {
-    const redirect: Redirect = { access: 'read', target, text: { ...target, text: '' } };
-    const quoted = /["'\\]/.test(this.#cursor.text.slice(begin, this.#cursor.at));
-    this.#documents.push({ redirect, end: target.text, tabs, quoted });
-    return redirect;
-  }
-
-  #readDocuments(): void {
-    const waiting = this.#documents;
-    this.#documents = [];
-    for (const { redirect, end, tabs, quoted } of waiting) {
-      const lines: string[] = [];
-      for (;;) {
-        if (this.#cursor.at >= this.#cursor.text.length) {
-          this.#sink.problems.add('a here-document is not closed');
-          break;
-        }
-        const next = this.#cursor.text.indexOf('\n', this.#cursor.at);
-        const stop = next === -1 ? this.#cursor.text.length : next;
-        const line = this.#cursor.text.slice(this.#cursor.at, stop);
-        this.#cursor.at = Math.min(this.#cursor.text.length, stop + 1);
-        const bare = tabs ? line.replace(/^\t+/, '') : line;
-        if (bare === end) break;
-        lines.push(bare);
-      }
-      redirect.text = this.#body(`${lines.join('\n')}\n`, quoted);
-    }
-  }
-
-  #body(text: string, quoted: boolean): Word {
-    if (quoted || !/[$`\\]/.test(text)) return { text, known: true, glob: false, bare: false, sources: [] };
-    return new WordReader({ text, at: 0 }, this.#sink, this.#nested()).expanded();
   }
 }

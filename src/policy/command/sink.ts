@@ -1,3 +1,4 @@
+import type { FolderList } from './folders.ts';
 import type { Range, Word } from './word.ts';
 
 /** A file that the shell opens for a command, or a text that it hands it. */
@@ -14,14 +15,18 @@ export interface Feed {
   readonly before: Feed | null;
 }
 
+/** Something is read, but nobody knows what: `before`, and more. */
+export function unknownFeed(at: number, before: Feed | null = null): Feed {
+  return { range: { from: at, to: at }, before };
+}
+
 /** A command as it stands in the text, before programs that start other programs are looked into. */
 export interface RawCommand {
   readonly words: readonly Word[];
   readonly assigns: readonly string[];
   readonly redirects: readonly Redirect[];
   readonly feed: Feed | null;
-  /** The folders in which it may run; null: any. */
-  readonly cwds: readonly string[] | null;
+  readonly cwds: FolderList;
   readonly via: readonly string[];
   /** A function that calls itself. */
   readonly recursive: boolean;
@@ -45,18 +50,34 @@ export class Sink {
   readonly commands: RawCommand[] = [];
   /** Why something in the text was not understood. */
   readonly problems = new Set<string>();
+  /** Names that the text gives a meaning of its own. */
+  readonly functions = new Set<string>();
+  /** Characters in texts inside it that hide what is meant. */
+  readonly suspicious: Set<string>;
   readonly around: Surroundings;
   depth = 0;
   #text = mostText;
   #ahead = 4 * mostText;
 
-  constructor(around: Surroundings) {
+  constructor(around: Surroundings, suspicious: Set<string>) {
     this.around = around;
+    this.suspicious = suspicious;
   }
 
   add(command: RawCommand): void {
     if (this.commands.length < mostCommands) this.commands.push(command);
     else this.problems.add(`it has more than ${mostCommands} commands`);
+  }
+
+  /** The last command holds what a block reads: those from `from` on read it, and no longer what is `outside`. */
+  feed(from: number, outside: Feed | null): void {
+    const last = this.commands.length - 1;
+    const feed: Feed = { range: { from: last, to: last + 1 }, before: null };
+    for (let index = from; index < last; index += 1) {
+      const command = this.commands[index];
+      if (command !== undefined && (command.feed === null || command.feed === outside))
+        this.commands[index] = { ...command, feed };
+    }
   }
 
   /** Nothing more is taken down, so nothing more need be read. */

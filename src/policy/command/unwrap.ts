@@ -1,9 +1,38 @@
 import { basename } from 'node:path';
+import { smallGlob } from '../glob.ts';
+import { type FolderList, movedTo } from './folders.ts';
+import { fold } from './fold.ts';
+import { isKnown } from './known.ts';
 import { literalOutput } from './literal.ts';
+import { operandsOf, type Phrase, phraseEnd } from './operands.ts';
+import { readOptions, shellStart, valuesOf } from './options.ts';
 import { ScriptReader } from './script.ts';
-import { type Feed, mostCommands, type RawCommand, type Redirect, type Sink } from './sink.ts';
-import { foundUnder, plainWord, type Range, unknownText, unknownWord, type Word } from './word.ts';
-import { interpreters, shells, subcommandWrappers, type Wrapper, wrappers } from './wrappers.ts';
+import { readSed, sedScripts } from './sed.ts';
+import { type Feed, mostCommands, type RawCommand, type Redirect, type Sink, unknownFeed } from './sink.ts';
+import {
+  foundUnder,
+  joined,
+  plainWord,
+  type Range,
+  unknownText,
+  unknownWord,
+  whollyUnknown,
+  type Word,
+} from './word.ts';
+import {
+  codeFiles,
+  commandSettings,
+  commandVariables,
+  declarers,
+  interpreters,
+  runners,
+  scriptOptions,
+  shells,
+  starters,
+  subcommandWrappers,
+  type Wrapper,
+  wrappers,
+} from './wrappers.ts';
 
 /** One program that a command would run. */
 export interface SimpleCommand {
@@ -11,15 +40,14 @@ export interface SimpleCommand {
   readonly program: string | null;
   /** The program as it was written, and its arguments. */
   readonly argv: readonly Word[];
-  /** `NAME=value` before it. */
+  /** `NAME=value` before it, and what it sets for others: `export NAME=value`. */
   readonly assigns: readonly string[];
   readonly redirects: readonly Redirect[];
   /** What it stands in or was started by, from the outside in: `sudo`, `sh -c`, `$(…)`. */
   readonly via: readonly string[];
   /** Programs whose output it gets, by a pipe or inside its arguments. */
   readonly inputs: ReadonlySet<string>;
-  /** The folders in which it may run; null: any. */
-  readonly cwds: readonly string[] | null;
+  readonly cwds: FolderList;
   /** Why nobody can know what it runs, or null. */
   readonly opaque: string | null;
   readonly remote: boolean;
@@ -30,12 +58,16 @@ export interface SimpleCommand {
 /** What is handed down to a command inside another. */
 interface Place {
   readonly raw: RawCommand;
+  readonly assigns: readonly string[];
+  readonly cwds: FolderList;
+  readonly redirects: readonly Redirect[];
   readonly via: readonly string[];
   readonly inputs: ReadonlySet<string>;
   readonly remote: boolean;
 }
 
 const none: ReadonlySet<string> = new Set();
+const anywhere: FolderList = [null];
 /** Programs beyond these are not remembered as inputs. */
 const mostInputs = 64;
 
@@ -59,10 +91,14 @@ export class Unwrapper {
   }
 
   #take(raw: RawCommand, index: number, remote: boolean): void {
+    this.#flows[index] = none;
     const inputs = this.#inputs(raw);
     const before = this.found.length;
     this.#flows[index] = inputs;
-    this.#argv(raw.words, { raw, via: raw.via, inputs, remote }, raw.redirects);
+    const { assigns, redirects, via } = raw;
+    const place: Place = { raw, assigns, cwds: remote ? anywhere : raw.cwds, redirects, via, inputs, remote };
+    this.#argv(raw.words, place);
+    if (assigns.length > 0) this.#variables(assigns, place);
     const own = this.found.slice(before).flatMap(({ program }) => program ?? []);
     this.#flows[index] = own.length === 0 ? inputs : this.#union([inputs, new Set(own)]);
   }
@@ -74,7 +110,18 @@ export class Unwrapper {
     if (feed !== null) ranges.push(feed.range);
     if (feed !== null && feed.range.from === feed.range.to && feed.before !== null) ranges.push(feed.before.range);
     if (ranges.length === 0) return none;
-    return this.#union(ranges.flatMap(({ from, to }) => this.#flows.slice(from, to)));
+    return this.#union(ranges.flatMap((range) => this.#settled(range)));
+  }
+
+  /** What the commands of a stretch take in; a block is told after what is in it what it reads. */
+  #settled({ from, to }: Range): ReadonlySet<string>[] {
+    const found: ReadonlySet<string>[] = [];
+    for (let index = from; index < to; index += 1) {
+      const raw = this.#sink.commands[index];
+      if (this.#flows[index] === undefined && raw !== undefined) this.#take(raw, index, false);
+      found.push(this.#flows[index] ?? none);
+    }
+    return found;
   }
 
   #union(sets: readonly ReadonlySet<string>[]): ReadonlySet<string> {
@@ -89,59 +136,140 @@ export class Unwrapper {
     else this.#sink.problems.add(`it has more than ${mostCommands} commands`);
   }
 
-  #argv(argv: readonly Word[], place: Place, redirects: readonly Redirect[]): void {
+  #argv(argv: readonly Word[], place: Place): void {
     const [first] = argv;
-    const { raw, via, inputs, remote } = place;
-    const assigns = raw.assigns;
+    const { raw, redirects, via, inputs, cwds, remote } = place;
     const { recursive } = raw;
-    const base = { argv, assigns, redirects, via, inputs, cwds: remote ? null : raw.cwds, remote, recursive };
+    const base = { argv, assigns: place.assigns, redirects, via, inputs, cwds, remote, recursive };
     if (first === undefined) return this.#push({ ...base, program: '', opaque: null });
-    if (!first.known || first.glob) {
+    if (!first.known || first.glob || first.below === true) {
       const opaque = first.known ? `"${first.text}" may be any program` : `${first.text} is known only when it runs`;
       return this.#push({ ...base, program: null, opaque });
     }
     const program = basename(first.text)
       .toLowerCase()
       .replace(/\.exe$/, '');
-    this.#push({ ...base, program, opaque: null });
-    if (via.length > 40) this.#sink.problems.add('it is nested too deeply');
-    else this.#inside(program, argv, place, redirects);
+    const rest = argv.slice(1);
+    const sets = declarers.has(program) ? rest.flatMap(({ text }) => (/^[A-Za-z_]\w*=/.test(text) ? text : [])) : [];
+    this.#push({
+      ...base,
+      program,
+      opaque: null,
+      ...(sets.length === 0 ? {} : { assigns: [...place.assigns, ...sets] }),
+    });
+    if (via.length > 40) return void this.#sink.problems.add('it is nested too deeply');
+    if (sets.length > 0) this.#variables(sets, place);
+    this.#inside(program, rest, place);
   }
 
-  /** What the program itself starts. */
-  #inside(program: string, argv: readonly Word[], place: Place, redirects: readonly Redirect[]): void {
-    const rest = argv.slice(1);
-    const wrapper = wrappers.get(program);
-    const sub = subcommandWrappers.get(program);
-    if (shells.has(program)) this.#shell(program, rest, place, redirects);
-    else if (interpreters.test(program)) this.#interpreter(program, rest, place);
-    else if (program === 'eval') this.#text(joined(rest), [...place.via, 'eval'], place);
-    else if (program === 'source' || program === '.') this.#source(rest[0], place);
-    else if (program === 'trap') this.#trap(rest, place);
-    else if (program === 'find' || program === 'fd') this.#find(rest, place);
-    else if (program === 'parallel') this.#parallel(rest, place);
-    else if (wrapper !== undefined) this.#wrapped(program, wrapper, rest, place);
-    else if (sub !== undefined) {
-      const [word] = rest;
-      if (word?.known === true && sub.includes(word.text))
-        this.#wrapped(`${program} ${word.text}`, {}, rest.slice(1), place);
+  /** Commands in the values of variables. */
+  #variables(assigns: readonly string[], place: Place): void {
+    for (const text of assigns) {
+      const command = commandVariables.exec(text)?.groups?.['command']?.trim();
+      if (command === undefined || command === '') continue;
+      this.#text(plainWord(command), [...place.via, text.slice(0, text.indexOf('='))], {
+        ...place,
+        assigns: [],
+        raw: { ...place.raw, feed: null },
+      });
     }
   }
 
-  #wrapped(program: string, wrapper: Wrapper, args: readonly Word[], outer: Place): void {
-    const via = [...outer.via, program];
-    const place = { ...outer, via, remote: outer.remote || wrapper.remote === true };
-    const { at, script, stopped } = skipOptions(wrapper, args);
-    if (script !== null) this.#text(script, via, place);
-    if (stopped) return;
-    const inner = args.slice(at + (wrapper.operands ?? 0));
-    if (inner.length === 0) return;
-    if (wrapper.text === true) return this.#text(joined(inner), via, place);
-    this.#argv(wrapper.appends === true ? appended(args.slice(0, at), inner) : inner, place, []);
+  /** What the program itself starts. */
+  #inside(program: string, rest: readonly Word[], place: Place): void {
+    const wrapper = wrappers.get(program);
+    const files = codeFiles.get(program);
+    const scripts = scriptOptions.get(program);
+    if (files !== undefined) for (const file of valuesOf(files, rest)) this.#code(program, file, place);
+    if (scripts !== undefined)
+      for (const script of valuesOf(scripts, rest)) this.#text(script, [...place.via, program], place);
+    if (runners.has(program)) this.#guess(program, rest, place);
+    if (shells.has(program)) this.#shell(program, rest, place);
+    else if (interpreters.test(program)) this.#interpreter(program, rest, place);
+    else if (program === 'eval')
+      this.#text(joined(rest[0]?.text === '--' ? rest.slice(1) : rest), [...place.via, 'eval'], place);
+    else if (program === 'source' || program === '.') this.#source(rest[0], place);
+    else if (program === 'trap') this.#trap(rest, place);
+    else if (program === 'alias') this.#alias(rest, place);
+    else if (program === 'find' || program === 'fd') this.#find(rest, place);
+    else if (program === 'parallel') this.#parallel(rest, place);
+    else if (program === 'sed' || program === 'gsed') this.#sed(program, rest, place);
+    else if (awks.has(program)) this.#awk(program, rest, place);
+    else if (wrapper !== undefined) this.#wrapped(program, wrapper, rest, place);
+    else if (!this.#subcommand(program, rest, place)) this.#guess(program, rest, place);
+  }
+
+  #wrapped(name: string, wrapper: Wrapper, args: readonly Word[], outer: Place): void {
+    const via = [...outer.via, name];
+    const { at, scripts, assigns, folder, stopped } = readOptions(wrapper, args);
+    const remote = outer.remote || wrapper.remote === true;
+    const place: Place = {
+      ...outer,
+      via,
+      remote,
+      assigns: assigns.length === 0 ? outer.assigns : [...outer.assigns, ...assigns],
+      cwds: remote
+        ? anywhere
+        : folder === null
+          ? outer.cwds
+          : movedTo(outer.cwds, folder.known && !folder.glob ? folder.text : null),
+    };
+    if (assigns.length > 0) this.#variables(assigns, place);
+    for (const script of scripts) this.#text(script, via, place);
+    const inner = args.slice(at);
+    if (stopped || inner.length === 0) return;
+    if (wrapper.texts === true) {
+      for (const word of inner) this.#text(word, via, place);
+      this.#guess(name, inner, place);
+    } else if (wrapper.text === true) this.#text(joined(inner), via, place);
+    else if (wrapper.of !== undefined) this.#argv([plainWord(wrapper.of), ...inner], place);
+    else this.#argv(wrapper.appends === true ? appended(args.slice(0, at), inner, this.#fed(place)) : inner, place);
+  }
+
+  /** What `xargs` gets, when it is what `find` finds; otherwise nobody knows. */
+  #fed({ raw: { feed } }: Place): readonly Word[] {
+    const { from, to } = feed?.range ?? { from: 0, to: 0 };
+    const [program, ...args] = this.#sink.commands[from]?.words ?? [];
+    if (to - from !== 1 || program?.known !== true || program.text !== 'find') return [unknownWord];
+    return args.some(({ text, known }) => !known || /^-(?:exec|ok|printf|fprint|files0)/.test(text))
+      ? [unknownWord]
+      : foundUnder(rootsOf(args), args);
+  }
+
+  /** `uv run …`, `git bisect run …`. */
+  #subcommand(program: string, rest: readonly Word[], place: Place): boolean {
+    const known = subcommandPhrases.get(program);
+    if (known !== undefined) {
+      const operands = operandsOf(program, [unknownWord, ...rest]);
+      for (const { name, phrase, wrapper } of known) {
+        const end = phraseEnd(phrase, operands);
+        if (end === -1) continue;
+        this.#wrapped(`${program} ${name}`, wrapper, rest.slice(end), place);
+        return true;
+      }
+    }
+    if (program !== 'git') return false;
+    for (const value of valuesOf(['-c'], rest)) {
+      const command = commandSettings.exec(value.text)?.groups?.['command'];
+      if (command === undefined || command === '') continue;
+      const alias = /^alias\./i.test(value.text) && !command.startsWith('!');
+      const text = alias ? `git ${command}` : command.replace(/^!/, '');
+      this.#text({ ...value, text }, [...place.via, 'git -c'], { ...place, raw: { ...place.raw, feed: null } });
+    }
+    return true;
+  }
+
+  /** A program that nobody here knows may start what its arguments name. */
+  #guess(program: string, rest: readonly Word[], place: Place): void {
+    if (!runners.has(program) && isKnown(program)) return;
+    const at = rest.findIndex(({ text, known }) => known && starters.has(basename(text)));
+    if (at !== -1) this.#argv(rest.slice(at), { ...place, via: [...place.via, program] });
   }
 
   #source(word: Word | undefined, place: Place): void {
-    if (word !== undefined && !word.known) this.#opaque(`the script ${word.text} is known only when it runs`, place);
+    if (word === undefined) return;
+    if (readsStdin(word)) return this.#stdin('source', place);
+    if (!word.known) this.#opaque(`the script ${word.text} is known only when it runs`, place);
   }
 
   #trap(args: readonly Word[], place: Place): void {
@@ -149,42 +277,100 @@ export class Unwrapper {
     if (action !== undefined && args.length > 1) this.#text(action, [...place.via, 'trap'], place);
   }
 
-  #shell(program: string, args: readonly Word[], place: Place, redirects: readonly Redirect[]): void {
-    const { script, file, stdin } = shellScript(args);
-    const via = [...place.via, script === null ? program : `${program} -c`];
-    if (script !== null) return this.#text(script, via, place);
-    if (file !== null && !stdin) {
-      if (!file.known) this.#opaque(`the script ${file.text} is known only when it runs`, place);
-      return;
+  #alias(args: readonly Word[], place: Place): void {
+    for (const word of args) {
+      const equals = word.text.indexOf('=');
+      if (equals > 0) this.#text({ ...word, text: word.text.slice(equals + 1) }, [...place.via, 'alias'], place);
     }
-    const here = redirects.findLast(({ text }) => text !== null && text.text !== '')?.text ?? null;
-    if (here !== null) return this.#text(here, [...place.via, `${program} <<`], place);
-    const { feed } = place.raw;
-    if (feed === null) return;
-    const literal = literalOutput(feed, this.#sink.commands);
-    if (literal !== null) return this.#text(plainWord(literal), [...place.via, `| ${program}`], place);
-    this.#opaque(`${program} runs what it reads from a pipe`, place);
   }
 
-  /** What a program of another language reads from a pipe is not read here. */
+  #shell(program: string, args: readonly Word[], place: Place): void {
+    const { script, file, stdin } = shellStart(args);
+    if (script !== null) return this.#text(script, [...place.via, `${program} -c`], place);
+    if (file === null || stdin || readsStdin(file)) return this.#stdin(program, place);
+    if (!file.known || file.below === true) this.#opaque(`the script ${file.text} is known only when it runs`, place);
+  }
+
+  /** A shell that runs what it reads. */
+  #stdin(program: string, place: Place): void {
+    const text = this.#read(program, place);
+    if (text === null) return;
+    const via = [...place.via, place.redirects.some(isRead) ? `${program} <<` : `| ${program}`];
+    this.#text(text, via, place);
+    // What was decoded on its way was not looked at yet.
+    const { text: drawn, suspicious } = fold(text.text);
+    for (const found of suspicious) this.#sink.suspicious.add(found);
+    if (drawn !== text.text) this.#text({ ...text, text: drawn }, via, place);
+  }
+
+  /** What comes to a program's standard input, when that is known; what nobody can know is told. */
+  #read(program: string, place: Place): Word | null {
+    const last = place.redirects.findLast(isRead);
+    if (last !== undefined) {
+      if (last.text !== null) return last.text;
+      if (!last.target.known) this.#opaque(`${program} runs ${last.target.text}, which is known only then`, place);
+      return null;
+    }
+    const { feed } = place.raw;
+    if (feed === null) return null;
+    const literal = literalOutput(feed, this.#sink);
+    if (literal !== null) return plainWord(literal);
+    this.#opaque(`${program} runs what it reads from a pipe`, place);
+    return null;
+  }
+
+  /** Code of another language. It is not read here; that it is put together when it runs, and by what, is seen. */
   #interpreter(program: string, args: readonly Word[], place: Place): void {
+    const at = args.findIndex(({ text }) => codeOption.test(text));
+    if (at !== -1 || args[0]?.text === 'eval') {
+      const given = at === -1 ? args.slice(1, 2) : args.slice(at, at + 2);
+      if (given.some((word) => whollyUnknown(word) || word.sources.length > 0))
+        this.#opaque(`part of what ${program} runs is known only then`, place);
+      return;
+    }
+    if (args.some(({ text }) => /^-(?:m|-version|-help|[vVh]$)/.test(text))) return;
     const word = args.find(({ text }) => !text.startsWith('-') || text === '-');
-    const given = args.some(({ text }) => /^-(?:[ceEmprn]|-eval|-print|-version|-help|[vVh]$)/.test(text));
-    if (given) return;
-    if (word !== undefined && !word.known) this.#opaque(`the script ${word.text} is known only when it runs`, place);
-    else if ((word === undefined || word.text === '-') && place.raw.feed !== null)
-      this.#opaque(`${program} runs what it reads from a pipe`, place);
+    if (word !== undefined && !readsStdin(word)) {
+      if (!word.known || word.below === true) this.#opaque(`the script ${word.text} is known only when it runs`, place);
+      return;
+    }
+    const text = this.#read(program, place);
+    if (text === null) return;
+    if (whollyUnknown(text) || text.sources.length > 0)
+      return this.#opaque(`part of what ${program} runs is known only then`, place);
+    // Rules look at it as at code in an argument.
+    const { raw, assigns, cwds, via, inputs, remote } = place;
+    const base = { assigns, cwds, recursive: raw.recursive, via: [...via, `${program} <<`], inputs, remote };
+    this.#push({ ...base, program, argv: [plainWord(program), plainWord('-c'), text], redirects: [], opaque: null });
+  }
+
+  /** A file with code that nobody can read beforehand. */
+  #code(program: string, file: Word, place: Place): void {
+    if (!file.known || readsStdin(file)) this.#opaque(`${program} runs ${file.text}, which is known only then`, place);
+  }
+
+  #awk(program: string, args: readonly Word[], place: Place): void {
+    const code = args.find(({ text, known }, at) => (!known || !text.startsWith('-')) && args[at - 1]?.text !== '-v');
+    if (code !== undefined && whollyUnknown(code)) this.#opaque(`what ${program} runs is known only then`, place);
+  }
+
+  #sed(program: string, args: readonly Word[], place: Place): void {
+    for (const word of sedScripts(args)) {
+      if (whollyUnknown(word)) this.#opaque(`what ${program} does is known only then`, place);
+      for (const command of readSed(word.text).runs) {
+        if (command === '') this.#opaque(`${program} runs what stands in the file`, place);
+        else this.#text({ ...word, text: command }, [...place.via, program], place);
+      }
+    }
   }
 
   #find(args: readonly Word[], place: Place): void {
-    const first = args.findIndex(({ text }) => /^[-(!]/.test(text) && text !== '-H' && text !== '-L' && text !== '-P');
-    const roots = args.slice(0, first === -1 ? args.length : first).filter(({ text }) => !text.startsWith('-'));
     for (let at = 0; at < args.length; at += 1) {
       if (!/^-(?:exec|execdir|ok|okdir|x|X)$|^--exec/.test(args[at]?.text ?? '')) continue;
       const end = args.findIndex(({ text }, index) => index > at && (text === ';' || text === '+'));
       const inner = args.slice(at + 1, end === -1 ? args.length : end);
-      for (const found of foundUnder(roots.length === 0 ? [plainWord('.')] : roots.slice(0, 8), args)) {
-        this.#argv(filled(inner, '{}', found), { ...place, via: [...place.via, 'find -exec'] }, []);
+      for (const found of foundUnder(rootsOf(args), args)) {
+        this.#argv(filled(inner, '{}', found), { ...place, redirects: [], via: [...place.via, 'find -exec'] });
       }
       at = end === -1 ? args.length : end;
     }
@@ -192,29 +378,33 @@ export class Unwrapper {
 
   #parallel(args: readonly Word[], place: Place): void {
     const options = { short: 'jPSNnIaLUC', long: ['jobs', 'arg-file', 'max-args', 'sshlogin', 'colsep', 'joblog'] };
-    const { at } = skipOptions(options, args);
+    const { at } = readOptions(options, args);
     const end = args.findIndex(({ text }) => text.startsWith(':::'));
     const template = args.slice(at, end === -1 ? args.length : end);
     const via = [...place.via, 'parallel'];
-    if (template.length > 0) return this.#text(joined([...template, unknownWord]), via, place, true);
-    for (const word of end === -1 ? [unknownWord] : args.slice(end + 1)) this.#text(word, via, place);
+    if (template.length === 0) {
+      for (const word of end === -1 ? [unknownWord] : args.slice(end + 1)) this.#text(word, via, place);
+      return;
+    }
+    const text = joined([...template, unknownWord])
+      .text.replaceAll(/\{[^{}\s,]*\}/g, unknownText)
+      .replaceAll(`$${unknownText}`, unknownText);
+    this.#text(plainWord(text), via, place, true);
   }
 
-  #opaque(reason: string, { raw, via, inputs, remote }: Place): void {
-    const { assigns, cwds, recursive } = raw;
-    const base = { assigns, cwds, recursive, via, inputs, remote };
+  #opaque(reason: string, { raw, assigns, cwds, via, inputs, remote }: Place): void {
+    const base = { assigns, cwds, recursive: raw.recursive, via, inputs, remote };
     this.#push({ ...base, program: null, argv: [], redirects: [], opaque: reason });
   }
 
   /** Reads a word as a shell would. What was put into it before the shell reads it may be anything. */
-  #text(word: Word, via: readonly string[], place: Place, known = word.known): void {
+  #text(word: Word, via: readonly string[], place: Place, known = word.known && word.below !== true): void {
     if (!known) this.#opaque(`part of what ${via.at(-1) ?? 'a shell'} runs is known only then`, { ...place, via });
     if (!this.#sink.enter(word.text.length)) return;
-    const { raw, remote } = place;
-    const feed: Feed | null = raw.feed;
     const from = this.#sink.commands.length;
-    new ScriptReader({ text: word.text, at: 0 }, this.#sink, via, remote ? null : raw.cwds).read(false);
-    this.#nested(from, feed, place);
+    new ScriptReader({ text: word.text, at: 0 }, this.#sink, via, place.cwds).read(false);
+    const { feed } = place.raw;
+    this.#nested(from, place.redirects.some(isRead) ? unknownFeed(from, feed) : feed, place);
     this.#sink.leave();
   }
 
@@ -231,14 +421,32 @@ export class Unwrapper {
   }
 }
 
-function joined(words: readonly Word[]): Word {
-  return {
-    text: words.map(({ text }) => text).join(' '),
-    known: words.every(({ known }) => known),
-    glob: false,
-    bare: false,
-    sources: [],
-  };
+const awks = new Set(['awk', 'gawk', 'mawk', 'nawk']);
+/** An option after which, or in which, code of another language stands: `-c`, `-ne`, `--eval=…`. */
+const codeOption = /^-(?:[a-zA-Z]*[ceEpr]$|[ceE]|-eval|-print$)/;
+const subcommandPhrases = new Map(
+  [...subcommandWrappers].map(([program, list]) => [
+    program,
+    list.map(([name, wrapper]) => ({
+      name,
+      wrapper,
+      phrase: name.split(' ').map((word) => smallGlob(word)) satisfies Phrase,
+    })),
+  ]),
+);
+
+function readsStdin({ text }: Word): boolean {
+  return text === '-' || /^\/(?:dev\/stdin|dev\/fd\/0|proc\/self\/fd\/0)$/.test(text);
+}
+
+function isRead({ access, text }: Redirect): boolean {
+  return access === 'read' && text?.text !== '';
+}
+
+function rootsOf(args: readonly Word[]): Word[] {
+  const first = args.findIndex(({ text }) => /^[-(!]/.test(text) && text !== '-H' && text !== '-L' && text !== '-P');
+  const roots = args.slice(0, first === -1 ? args.length : first).filter(({ text }) => !text.startsWith('-'));
+  return roots.length === 0 ? [plainWord('.')] : roots.slice(0, 8);
 }
 
 function filled(words: readonly Word[], mark: string, value: Word): Word[] {
@@ -249,78 +457,10 @@ function filled(words: readonly Word[], mark: string, value: Word): Word[] {
 }
 
 /** What `xargs` makes of a command. */
-function appended(options: readonly Word[], inner: readonly Word[]): Word[] {
+function appended(options: readonly Word[], inner: readonly Word[], values: readonly Word[]): Word[] {
   const index = options.findIndex(({ text }) => /^-(?:I|i|-replace)/.test(text));
-  if (index === -1) return [...inner, unknownWord];
+  if (index === -1) return [...inner, ...values];
   const text = options[index]?.text ?? '';
   const mark = text === '-I' ? (options[index + 1]?.text ?? '{}') : text.replace(/^-(?:I|i|-replace=?)/, '') || '{}';
-  return filled(inner, mark, unknownWord);
-}
-
-interface Skipped {
-  /** Where its options end. */
-  readonly at: number;
-  /** The value of an option that a shell reads. */
-  readonly script: Word | null;
-  /** It starts nothing (more). */
-  readonly stopped: boolean;
-}
-
-function skipOptions(wrapper: Wrapper, args: readonly Word[]): Skipped {
-  const { short = '', long = [], script: scripts = [] } = wrapper;
-  let script: Word | null = null;
-  let at = 0;
-  for (; at < args.length; at += 1) {
-    const word = args[at];
-    if (word === undefined || !word.known) break;
-    const { text } = word;
-    if (text === '--') {
-      at += 1;
-      break;
-    }
-    if (wrapper.unless?.test(text) === true) return { at, script, stopped: true };
-    if (wrapper.assigns === true && /^[A-Za-z_]\w*=/.test(text)) continue;
-    if (!text.startsWith('-') || text === '-') {
-      // `su root -c …`: options may follow operands.
-      if (scripts.length > 0 && (wrapper.operands ?? 0) > 90) continue;
-      break;
-    }
-    const given = scripts.find((name) => text === name || text.startsWith(name.length > 2 ? `${name}=` : name));
-    if (given !== undefined) {
-      const value = text === given ? args[at + 1] : { ...word, text: text.slice(given.length).replace(/^=/, '') };
-      script = value ?? null;
-      // `env -S` goes on with what is left.
-      if (given === '-S' || given === '--split-string') {
-        return { at, script: joined([...(value === undefined ? [] : [value]), ...args.slice(at + 2)]), stopped: true };
-      }
-      if (text === given) at += 1;
-    } else if (text.startsWith('--')) {
-      if (long.includes(text.slice(2))) at += 1;
-    } else {
-      const letter = Array.from(text.slice(1)).findIndex((one) => short.includes(one));
-      if (letter !== -1 && letter === text.length - 2) at += 1;
-    }
-  }
-  return { at, script, stopped: script !== null && (wrapper.operands ?? 0) > 90 };
-}
-
-function shellScript(args: readonly Word[]): { script: Word | null; file: Word | null; stdin: boolean } {
-  let takes = false;
-  let stdin = false;
-  for (let at = 0; at < args.length; at += 1) {
-    const word = args[at];
-    if (word === undefined) break;
-    const { text, known } = word;
-    if (known && /^--(?:rcfile|init-file)$/.test(text)) at += 1;
-    else if (known && text.startsWith('--command='))
-      return { script: { ...word, text: text.slice(10) }, file: null, stdin };
-    else if (known && text === '--command') takes = true;
-    else if (known && /^[-+][A-Za-z]+$/.test(text)) {
-      if (text.startsWith('-') && text.includes('c')) takes = true;
-      if (text.startsWith('-') && text.includes('s')) stdin = true;
-      if (/[oO]$/.test(text)) at += 1;
-    } else if (known && (text === '--' || text === '-' || text.startsWith('--'))) continue;
-    else return takes ? { script: word, file: null, stdin } : { script: null, file: word, stdin };
-  }
-  return { script: null, file: null, stdin };
+  return filled(inner, mark, values[0] ?? unknownWord);
 }

@@ -10,6 +10,8 @@ export interface Word {
   readonly bare: boolean;
   /** The commands whose output is part of it (`$(curl …)`, `<(curl …)`): which of all that were read, from and to. */
   readonly sources: readonly Range[];
+  /** It stands for files below the folder that it names. */
+  readonly below?: true;
 }
 
 /** A stretch of the list of commands; `to` is the first that is no longer in it. */
@@ -25,6 +27,22 @@ export const unknownWord: Word = { text: unknownText, known: false, glob: false,
 
 export function plainWord(text: string): Word {
   return { text, known: true, glob: false, bare: true, sources: [] };
+}
+
+/** Words as one text, as `eval` and `ssh` put them together. */
+export function joined(words: readonly Word[]): Word {
+  return {
+    text: words.map(({ text }) => text).join(' '),
+    known: words.every(({ known, below }) => known && below !== true),
+    glob: false,
+    bare: false,
+    sources: [],
+  };
+}
+
+/** Nothing that is known is left in it: all of it is put together when it runs. */
+export function whollyUnknown({ text, known }: Word): boolean {
+  return !known && /^(?:\s|\$\{\?\}|\$\w+|\$[@*#?$!-])*$/.test(text);
 }
 
 /**
@@ -130,6 +148,6 @@ export function foundUnder(roots: readonly Word[], args: readonly Word[]): Word[
   const tested = args.some(({ text }) =>
     /^-(?:i?name|i?path|i?regex|type|size|[acm]time|[acm]min|newer|empty|perm|user|group)/.test(text),
   );
-  if (!tested) return [...roots];
-  return roots.map((root) => ({ ...root, text: `${root.text.replace(/\/+$/, '')}/*?`, glob: true }));
+  if (!tested) return roots.map((root) => ({ ...root, below: true }));
+  return roots.map((root) => ({ ...root, text: `${root.text.replace(/\/+$/, '')}/*?`, glob: true, below: true }));
 }

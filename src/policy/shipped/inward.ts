@@ -104,6 +104,15 @@ export const files: readonly PolicyRule[] = [
     kind: ['bash', 'file'],
     path: { glob: credentials, access: 'read', except: ['~/.ssh/*.pub', '~/.ssh/known_hosts'] },
   }),
+  ask('file.code-keys', 'high', 'Its code names keys or credentials', {
+    command: {
+      program: interpreters,
+      args: words(
+        '*.ssh/* *.aws/* *.gnupg/* *.kube/* *.netrc* *.git-credentials* *.maos/token* *.maos/key* */etc/shadow*',
+      ),
+      flags: ['c|e|r|eval|print|p'],
+    },
+  }),
   ask('file.env', 'medium', 'A file of this name holds secrets', {
     kind: ['bash', 'file'],
     path: {
@@ -135,7 +144,7 @@ export const files: readonly PolicyRule[] = [
 
 export const machine: readonly PolicyRule[] = [
   ask('system.root', 'high', 'It runs as another user', {
-    command: { program: words('sudo doas su pkexec run0 gosu su-exec runuser') },
+    command: { program: words('sudo sudoedit doas su sg newgrp pkexec run0 gosu su-exec runuser') },
   }),
   ask('system.packages', 'high', 'It changes the programs of the machine', {
     command: {
@@ -143,8 +152,14 @@ export const machine: readonly PolicyRule[] = [
         'apt apt-get aptitude dpkg yum dnf rpm zypper pacman apk brew port snap flatpak choco winget scoop nix-env',
       ),
       subcommand: words(
-        'install remove purge upgrade dist-upgrade full-upgrade autoremove update add del delete uninstall reinstall tap untap -S -R refresh',
+        'install remove purge upgrade dist-upgrade full-upgrade autoremove update add del delete uninstall reinstall tap untap refresh',
       ),
+    },
+  }),
+  ask('system.package-files', 'high', 'It changes the programs of the machine', {
+    command: {
+      program: words('dpkg rpm pacman yay paru'),
+      flags: ['i|install|r|remove|P|purge|U|upgrade|e|erase|S|sync|R'],
     },
   }),
   ask('system.services', 'high', 'It changes what runs on the machine', {
@@ -161,7 +176,7 @@ export const machine: readonly PolicyRule[] = [
         crontab at batch iptables ip6tables nft ufw firewall-cmd sysctl modprobe insmod rmmod mount umount swapon swapoff useradd
         usermod userdel adduser deluser groupadd groupmod groupdel passwd chpasswd visudo vipw chsh setcap hostnamectl timedatectl localectl
         update-alternatives update-rc.d grub-install efibootmgr kexec nsenter unshare chroot scutil dscl pmset csrutil spctl defaults losetup
-        setenforce semanage auditctl
+        setenforce semanage auditctl systemd-run
       `),
     },
   }),
@@ -170,40 +185,6 @@ export const machine: readonly PolicyRule[] = [
   }),
   ask('process.kill-all', 'high', 'It ends every process of the user', {
     command: { program: 'kill', args: words('-1 1 -- 0') },
-  }),
-  ask('shell.opaque', 'medium', 'Nobody can tell beforehand what it runs', { command: { opaque: true } }),
-  ask('shell.recursive', 'medium', 'A function in it calls itself', { command: { recursive: true } }),
-  ask('shell.unknown-verb', 'medium', 'Nobody can tell beforehand what it does', {
-    command: {
-      program: words('git npm pnpm yarn cargo docker podman kubectl helm terraform tofu gh aws gcloud az systemctl'),
-      subcommand: '$*',
-    },
-  }),
-  ask('shell.preload', 'high', 'A variable before it makes programs run something else as well', {
-    command: {
-      env: words(`
-        LD_PRELOAD LD_AUDIT DYLD_INSERT_LIBRARIES BASH_ENV PROMPT_COMMAND PERL5OPT PYTHONSTARTUP GIT_SSH GIT_SSH_COMMAND GIT_EXTERNAL_DIFF
-        GIT_ASKPASS GIT_PROXY_COMMAND GIT_CONFIG_* GIT_EXEC_PATH GIT_TEMPLATE_DIR
-      `),
-    },
-  }),
-  ask('shell.code', 'medium', 'The code in its arguments starts programs or deletes files', {
-    command: {
-      program: interpreters,
-      args: words(
-        '*os.system* *subprocess* *shutil.rmtree* *os.remove* *child_process* *rmSync* *unlinkSync* *exec(* *system(* *`*',
-      ),
-      flags: ['c|e|r|eval|print|p'],
-    },
-  }),
-  ask('shell.awk', 'medium', 'The code in its arguments starts programs', {
-    command: { program: words('awk gawk mawk'), args: words('*system(* *|*getline* *|*"sh"*') },
-  }),
-  ask('shell.archive', 'high', 'It runs a program for each file of an archive', {
-    command: {
-      program: words('tar bsdtar gtar zip rsync'),
-      args: words('--checkpoint-action* --to-command* --use-compress-program* --rsh=* -TT* --unzip-command*'),
-    },
   }),
   ask('maos.rules', 'high', 'It changes who may do what, or stops MAOS', {
     command: {
@@ -230,6 +211,13 @@ export const machine: readonly PolicyRule[] = [
     },
   }),
 ];
+
+/** Settings of git whose value is run, or decides what is. */
+const runs = words(`
+  core.hookspath* core.sshcommand* core.fsmonitor* core.askpass* core.gitproxy* core.worktree* credential.* filter.* diff.external*
+  diff.*.command* *.textconv* include.path* includeif.* gpg.program* gpg.*.program* uploadpack.* url.* merge.*.driver* mergetool.*
+  difftool.* interactive.difffilter* protocol.* init.templatedir*
+`);
 
 export const git: readonly PolicyRule[] = [
   ask('git.force-push', 'high', 'It rewrites or deletes branches that others have', {
@@ -269,11 +257,21 @@ export const git: readonly PolicyRule[] = [
   ask('git.runs', 'high', 'It has git run a program', {
     command: {
       program: 'git',
-      args: words(`
-        core.hookspath* core.sshcommand* core.fsmonitor* core.pager* core.editor* core.askpass* core.gitproxy* alias.* credential.* filter.*
-        diff.external* diff.*.command* *.textconv* include.path* includeif.* gpg.program* gpg.*.program* sequence.editor* uploadpack.* url.*
-        ext::* --upload-pack* --receive-pack* --exec-path* merge.*.driver* pager.* interactive.difffilter* protocol.*
-      `),
+      args: [
+        ...words('-c --config --config-env').flatMap((option) =>
+          [...runs, 'alias.*'].map((name) => `${option}=${name}`),
+        ),
+        ...words(
+          'ext::* --upload-pack* --receive-pack* --exec=* --exec-path=* --template* --ext-diff --open-files-in-pager=* -O?*',
+        ),
+      ],
+    },
+  }),
+  ask('git.runs-setting', 'high', 'It changes what git runs by itself', {
+    command: {
+      program: 'git',
+      subcommand: 'config',
+      args: [...runs, ...words('core.pager* core.editor* alias.* sequence.editor* pager.*')],
     },
   }),
   ask('git.global-config', 'high', 'It changes the settings of git for every repository', {

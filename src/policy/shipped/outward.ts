@@ -12,7 +12,7 @@ export const outside: readonly PolicyRule[] = [
         ...words(
           'publish unpublish deprecate dist-tag owner access token yank push release upload login adduser logout',
         ),
-        ...['npm publish', 'hex.publish'],
+        ...['npm publish', 'hex.publish', 'pub*', 'unpub*', 'hook *', 'team *', 'org *', 'profile *'],
       ],
     },
   }),
@@ -38,6 +38,12 @@ export const outside: readonly PolicyRule[] = [
         'image push',
         'compose push',
       ],
+    },
+  }),
+  ask('publish.build', 'high', 'It publishes an artifact', {
+    command: {
+      program: words('mvn mvnw gradle gradlew sbt nx lerna'),
+      args: words('deploy *:deploy publish* *:publish* release:perform upload*'),
     },
   }),
   ask('publish.forge', 'high', 'It changes something on the forge', {
@@ -78,16 +84,15 @@ export const outside: readonly PolicyRule[] = [
     command: {
       program: words('npm pnpm yarn bun'),
       subcommand: [
-        'install *',
+        'ins* *',
+        'isnt* *',
         'i *',
         'add *',
         'in *',
         'update',
         'up',
         'upgrade',
-        'exec *',
         'dlx *',
-        'x *',
         'create *',
         'init *',
         'link *',
@@ -97,6 +102,9 @@ export const outside: readonly PolicyRule[] = [
   }),
   ask('install.run', 'medium', 'It runs a package that may have to be downloaded first', {
     command: { program: words('npx bunx uvx pipx'), flags: ['y|yes|package|from'] },
+  }),
+  ask('install.exec', 'medium', 'It runs a package that may have to be downloaded first', {
+    command: { program: 'npm', subcommand: ['exec', 'x'], flags: ['y|yes|package'] },
   }),
   ask('install.tool', 'medium', 'It installs packages, whose scripts run', {
     command: {
@@ -113,6 +121,12 @@ export const outside: readonly PolicyRule[] = [
         'component add *',
         'toolchain *',
       ],
+    },
+  }),
+  ask('install.settings', 'medium', 'It changes where packages come from, or what they may do', {
+    command: {
+      program: words('npm pnpm yarn pip pip3 poetry'),
+      subcommand: ['config set', 'config delete', 'config edit', 'config unset', 'set *', 'c set'],
     },
   }),
   ask('install.python', 'medium', 'It installs packages, whose scripts run', {
@@ -173,9 +187,15 @@ export const outside: readonly PolicyRule[] = [
       program: words('docker podman nerdctl'),
       args: words(`
         --privileged --privileged=true --pid=host --net=host --network=host --ipc=host --userns=host --uts=host --cap-add* --device* /:/*
-        --volume=/:* -v/:* *docker.sock* *:/host* /etc* /root* /home* /var* type=bind,src=/* --security-opt* --mount=type=bind*
+        --volume=/:* -v/:* *docker.sock* *:/host* /etc* /root* /home* /var* type=bind,src=/* *bind*source=/* --security-opt* --mount=type=bind*
       `),
     },
+  }),
+  ask('docker.remote', 'high', 'It acts on the containers of another machine', {
+    command: { program: words('docker podman nerdctl docker-compose'), flags: ['H|host|context'] },
+  }),
+  ask('docker.remote-variable', 'high', 'It acts on the containers of another machine', {
+    command: { env: words('DOCKER_HOST DOCKER_CONTEXT') },
   }),
   ask('docker.delete', 'medium', 'It deletes containers, images or data of others', {
     command: {
@@ -189,6 +209,7 @@ export const outside: readonly PolicyRule[] = [
         'rm',
         'kill',
         'compose down',
+        'down',
         'swarm *',
         'node *',
         'service *',

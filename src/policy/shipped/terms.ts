@@ -30,7 +30,8 @@ export const credentials = words(`
   ~/.config/glab-cli/** ~/.npmrc ~/.pypirc ~/.gem/credentials ~/.cargo/credentials* ~/.gnupg/** ~/.password-store/** ~/.pgpass ~/.my.cnf
   ~/.claude/.credentials.json ~/.codex/auth.json ~/.gemini/oauth_creds.json ~/.local/share/opencode/auth.json ~/.vault-token
   ~/.terraform.d/credentials* ~/.config/op/** ~/Library/Keychains/** ~/.config/google-chrome/** ~/.mozilla/** /etc/shadow /etc/sudoers
-  /etc/sudoers.d/** /proc/*/environ **/id_rsa **/id_ed25519 **/id_ecdsa **/id_dsa **/.netrc **/.git-credentials **/.pgpass
+  /etc/sudoers.d/** /etc/ssl/private/** /run/secrets/** /var/run/secrets/** /proc/*/environ ~/.bash_history ~/.zsh_history ~/.python_history ~/.psql_history
+  ~/.mysql_history ~/.node_repl_history **/id_rsa **/id_ed25519 **/id_ecdsa **/id_dsa **/.netrc **/.git-credentials **/.pgpass
 `);
 export const startup = words(`
   ~/.bashrc ~/.bash_profile ~/.bash_login ~/.bash_logout ~/.profile ~/.zshrc ~/.zshenv ~/.zprofile ~/.zlogin ~/.config/fish/** ~/.inputrc

@@ -220,8 +220,14 @@ it('a link to what is not there yet is followed, and one that leads to itself en
   const at = (name: string): string => join(repository, name);
   symlinkSync('/opt/nothing-here/x', at('dangling'));
   symlinkSync('loop', at('loop'));
-  expect(realPath(at('dangling'))).toBe(realPath('/opt/nothing-here/x'));
-  expect(realPath(at('link/no/such'))).toBe('/usr/no/such');
-  expect(realPath(at('a/b'))).toBe(at('a/b'));
-  expect(realPath(at('loop/x'))).toContain('loop');
+  // With a folder of which it is known that it leads nowhere else, and without.
+  for (const from of [undefined, repository]) {
+    expect(realPath(at('dangling'), from)).toBe(realPath('/opt/nothing-here/x'));
+    expect(realPath(at('link'), from)).toBe('/usr');
+    expect(realPath(at('link/no/such'), from)).toBe('/usr/no/such');
+    expect(realPath(at('a/b'), from)).toBe(at('a/b'));
+    expect(realPath(at('.git/a'), from)).toBe(at('.git/a'));
+    expect(realPath(at('loop/x'), from)).toContain('loop');
+    expect(realPath(`${repository}-2/a`, from)).toBe(`${repository}-2/a`);
+  }
 });

@@ -13,7 +13,7 @@ import type { Call } from '../kernel/handler.ts';
 import type { InputOf, Operation } from '../kernel/operation.ts';
 import { agentOps } from './contract.ts';
 import { overBudget } from './model.ts';
-import { type Assignment, boundOf, limitsOf } from './roster.ts';
+import { type Assignment, limitsOf } from './roster.ts';
 import type { ExitStatus, HostProcess, Outcome, OutputReader, Runtime } from './runtime.ts';
 import { blind, differs, see, type Sight } from './sight.ts';
 
@@ -193,10 +193,8 @@ export class Monitor {
     const { usage, turn } = this.#sight;
     if (usage === null) return;
     if (usage.costUsd === null && this.#options.runtime.priced === 'turn_end' && turn === 'working') return;
-    const { assignment } = this.#options;
-    // What it was promised is kept by the log, which lets work that is about to be done come to its end; an unknown price is not waited for.
-    const bound = usage.costUsd === null ? boundOf(assignment) : limitsOf(assignment);
-    const problem = overBudget(bound, usage);
+    // What it was promised is kept by the log, which lets work that is about to be done, or a price told at last, come.
+    const problem = overBudget(limitsOf(this.#options.assignment), usage);
     if (problem !== undefined) this.stop({ reason: 'budget', message: problem }, stopGraceMs);
   }
 

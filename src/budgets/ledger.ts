@@ -284,6 +284,11 @@ function capital(text: string): string {
   return text.startsWith('maos ') ? text : text.charAt(0).toUpperCase() + text.slice(1);
 }
 
+/** Whether there is any budget at all. */
+export function hasBudgets(db: Reader): boolean {
+  return db.get('SELECT 1 FROM budget LIMIT 1') !== undefined;
+}
+
 /** When the next period of any budget begins; null: none has periods. */
 export function nextTurn(db: Reader, now: number): number | null {
   const rows = db.all<{ period: BudgetTerms['period'] }>('SELECT DISTINCT period FROM budget');

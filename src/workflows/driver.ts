@@ -8,7 +8,7 @@
  */
 import { agentEvents, agentOps } from '../agents/contract.ts';
 import { budgetEvents } from '../budgets/contract.ts';
-import { nextTurn } from '../budgets/ledger.ts';
+import { hasBudgets, nextTurn } from '../budgets/ledger.ts';
 import type { Cancel } from '../kernel/clock.ts';
 import { AppError } from '../kernel/error.ts';
 import type { LogRecord } from '../kernel/event.ts';
@@ -215,7 +215,7 @@ export class Driver {
   }
 
   async #advanceAgent(agent: string): Promise<void> {
-    this.#money();
+    if (hasBudgets(this.#options.reader)) this.#money();
     const task = stepOfAgent(this.#options.reader, agent);
     if (task !== undefined) await this.advance(task);
   }

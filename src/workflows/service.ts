@@ -78,16 +78,17 @@ const dispatch = command(runOps.dispatch, (ctx, { limit }) => {
     if (open === 0) settle(ctx, id, counts);
     if ((counts['queued'] ?? 0) === 0) continue;
     const over = runOver(ctx.db, id, ctx.now);
-    let busy = counts['claimed'] ?? 0;
-    for (let free = Math.min(concurrency - busy, limit - claimed.length); free > 0; free -= 1) {
-      const kinds = over === undefined && affordsAnother(ctx.db, id, ctx.now) ? {} : { kinds: [unpaid] };
+    if (over !== undefined) {
+      if ((counts['claimed'] ?? 0) === 0) ctx.emit(runEvents.waiting, id, { reason: usedUp(ctx, over.id) });
+      continue;
+    }
+    let free = Math.min(concurrency - (counts['claimed'] ?? 0), limit - claimed.length);
+    for (; free > 0; free -= 1) {
+      const kinds = affordsAnother(ctx.db, id, ctx.now) ? {} : { kinds: [unpaid] };
       const { task } = ctx.call(taskOps.claim, { worker: 'runner', queue: id, ...kinds });
       if (task === null) break;
-      busy += 1;
       claimed.push(task.id);
     }
-    if (over !== undefined && busy === 0 && limit > claimed.length)
-      ctx.emit(runEvents.waiting, id, { reason: usedUp(ctx, over.id) });
   }
   return { claimed };
 });

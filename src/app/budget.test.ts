@@ -3,8 +3,10 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { agentEvents, agentOps } from '../agents/contract.ts';
 import { type Budget, budgetEvents, budgetOps } from '../budgets/contract.ts';
+import { dayOf } from '../budgets/period.ts';
 import type { LogRecord } from '../kernel/event.ts';
 import { approvalOps } from '../policy/approvals/contract.ts';
+import { taskEvents } from '../tasks/contract.ts';
 import { watchOps } from '../watch/contract.ts';
 import { type RunDetail, runOps } from '../workflows/contract.ts';
 import { Local, type LocalHome } from './local.fixture.ts';
@@ -188,6 +190,37 @@ describe('budgets of other things than runs', { timeout: 60_000 }, () => {
     expect(await mine()).toMatchObject({ over: null, reserved: { usd: 0 } });
     const { approvals } = await home.call(approvalOps.list, {});
     expect(approvals.map(({ state }) => state).toSorted()).toEqual(['approved', 'denied']);
+  });
+
+  it('a task whose budget nobody wants to raise fails, with what to do', async () => {
+    const { id } = await begin(`name: denied\ntasks:${task('a', 0.2, '    budget: {usd: 0.2, atLimit: ask}\n')}`);
+    await records(budgetEvents.asked.type, 1);
+    const [asked] = (await home.call(approvalOps.list, { run: id })).approvals;
+    await home.call(approvalOps.deny, { approvals: [asked?.id ?? ''] });
+    await home.sees(({ stream, type }) => stream === id && type === 'run.ended');
+    expect(await home.call(runOps.get, { run: id })).toMatchObject({
+      state: 'failed',
+      reason: expect.stringMatching(/budget of \$0\.2 is used up.*maos budget set/),
+    });
+  });
+
+  it('a run that has used up its own asks as a whole, and goes on by itself when it is allowed more', async () => {
+    const { id } = await begin(`name: whole\nbudget: {usd: 0.2, atLimit: ask}\ntasks:${task('a', 0.2)}`);
+    await home.sees(({ stream, type }) => stream === id && type === 'run.waiting');
+    const { reason } = await home.call(runOps.get, { run: id });
+    const [asked] = (await home.call(approvalOps.list, { run: id })).approvals;
+    expect(reason).toContain(`maos approve ${asked?.id}`);
+    await home.call(approvalOps.approve, { approvals: [asked?.id ?? ''] });
+    allow('a');
+    await home.sees(({ stream, type }) => stream === id && type === 'run.resumed');
+  });
+
+  it('what is stopped under a daily one goes on the next day', async () => {
+    await begin(`name: daily\nbudget: {usd: 0.2, period: day}\ntasks:${task('a', 0.2)}`);
+    const { data, at } = await home.sees(({ type }) => type === taskEvents.delayed.type);
+    const { until, free, error } = taskEvents.delayed.schema.parse(data);
+    expect([new Date(until).toISOString(), free]).toEqual([`${dayOf(at + 86_400_000)}T00:00:00.000Z`, true]);
+    expect(error?.message).toContain('daily budget of $0.2 is used up');
   });
 
   it('the fleet’s holds back every run, also after a restart, and lets them go on when it is raised', async () => {

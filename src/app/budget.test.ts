@@ -188,6 +188,8 @@ describe('budgets of other things than runs', { timeout: 60_000 }, () => {
     await home.sees(({ stream, type }) => stream === id && type === 'run.ended');
     expect((await home.call(runOps.get, { run: id })).state).toBe('succeeded');
     expect(await mine()).toMatchObject({ over: null, reserved: { usd: 0 } });
+    const { markdown } = await home.call(runOps.report, { run: id });
+    expect(markdown).toMatch(/- task ask-1\/a’s budget: \$0\.\d{4} of \$5\.0000 used, \$0\.0000 promised, \$4/);
     const { approvals } = await home.call(approvalOps.list, {});
     expect(approvals.map(({ state }) => state).toSorted()).toEqual(['approved', 'denied']);
   });

@@ -25,6 +25,8 @@ describe('settings for Claude', () => {
     ['--model', 'model:'],
     ['--allowedTools=Bash', 'allowedTools:'],
     ['-p', 'form'],
+    ['--safe-mode', 'by a hook'],
+    ['--cloud', 'in the worktree'],
   ])('do not give %s another time', (argument, instead) => {
     expect(checkSettings({ options: {}, args: ['--effort', argument] })).toEqual([
       { path: ['args', 1], message: expect.stringContaining(instead) },

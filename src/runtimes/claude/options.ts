@@ -44,6 +44,8 @@ export function parseOptions(options: Settings['options']): ClaudeOptions {
 
 const conversation = 'MAOS keeps the conversation itself';
 const protocol = 'MAOS reads what Claude says in this form';
+const gate = 'MAOS asks the rules before each tool call, by a hook';
+const here = 'MAOS runs Claude in the worktree, where the rules are asked';
 
 /** Arguments that MAOS gives to Claude itself, and what to do instead of giving them another time. */
 const taken: Readonly<Record<string, string>> = {
@@ -66,10 +68,21 @@ const taken: Readonly<Record<string, string>> = {
   '--mcp-config': 'Write options: {mcpConfig: […]} instead',
   '--settings': 'MAOS asks the rules before each tool call, which settings could undo',
   '--managed-settings': 'MAOS asks the rules before each tool call, which settings could undo',
-  '--plugin-dir': 'MAOS asks the rules before each tool call, by a plugin',
-  '--safe-mode': 'MAOS asks the rules before each tool call, by a hook',
-  '--restricted': 'MAOS asks the rules before each tool call, by a hook',
-  '--bare': 'MAOS asks the rules before each tool call, by a hook',
+  '--plugin-dir': gate,
+  '--plugin-url': gate,
+  '--safe-mode': gate,
+  '--restricted': gate,
+  '--bare': gate,
+  '--bg': here,
+  '--background': here,
+  '--cloud': here,
+  '--environment': here,
+  '--teleport': here,
+  '--remote-control': here,
+  '--desktop': here,
+  '--tmux': here,
+  '-w': here,
+  '--worktree': here,
   '--append-system-prompt': 'Write options: {appendSystemPrompt: …} instead',
 };
 
@@ -98,7 +111,8 @@ function unknownOption(key: string): string {
 function argumentProblem(argument: string, index: number): SettingProblem[] {
   const [flag = ''] = argument.split('=');
   const instead = Object.hasOwn(taken, flag) ? taken[flag] : undefined;
-  return instead === undefined
-    ? []
-    : [{ path: ['args', index], message: `MAOS gives ${flag} to Claude itself. ${instead}, and remove this.` }];
+  if (instead === undefined) return [];
+  const path = ['args', index];
+  if (instead === gate || instead === here) return [{ path, message: `${instead}. Remove ${flag}.` }];
+  return [{ path, message: `MAOS gives ${flag} to Claude itself. ${instead}, and remove this.` }];
 }

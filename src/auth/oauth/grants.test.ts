@@ -116,12 +116,17 @@ describe('an access token', () => {
     const grant = await grantOf('r');
     const token = await keys.sign(claimsFor(grant));
     const caller = grants.callerOf(token, '/mcp');
-    expect(caller).toMatchObject({ actor: { kind: 'user', id: 'ada' }, teams: ['red'], credential: grant });
+    expect(caller).toMatchObject({
+      actor: { kind: 'user', id: 'ada' },
+      role: 'coordinator',
+      teams: ['red'],
+      credential: grant,
+    });
     expect(caller?.scopes).toContain('run:*');
     expect(caller?.scopes).not.toContain('key:*');
     await call(authOps.updateUser, { user: 'ada', role: 'viewer', teams: ['blue'] });
     const less = grants.callerOf(token, '/mcp');
-    expect(less?.teams).toEqual(['blue']);
+    expect(less).toMatchObject({ role: 'viewer', teams: ['blue'] });
     expect(less?.scopes).not.toContain('run:*');
     clock.advance(accessMs - 1);
     expect(grants.callerOf(token, '/mcp')).toBeDefined();

@@ -105,6 +105,7 @@ export class Grants implements Credentials {
     const caller: Caller = {
       actor: { kind: 'user', id: row.user },
       scopes: this.#shared(row.scope, row.role),
+      role: row.role,
       teams: list(row.teams),
       credential: grant,
     };

@@ -3,6 +3,7 @@ import { event } from '../kernel/event.ts';
 import { operation } from '../kernel/operation.ts';
 
 const agentId = z.string().min(1).max(120).describe('The agent: its id, a unique beginning of it, or its name.');
+const texts = z.array(z.string());
 const name = z
   .string()
   .regex(/^[a-z0-9][a-z0-9._/-]{0,119}$/, 'Use lower-case letters, digits, dot, dash, underscore and slash.')
@@ -116,7 +117,7 @@ export type SessionRequest = z.output<typeof sessionRequest>;
 export const promised = z.strictObject({
   usd: z.number().nullable().describe('null: nothing bounds it.'),
   tokens: z.int().nullable(),
-  payers: z.array(z.string()).describe('Whose budgets it is charged to: run:run_…, fleet:'),
+  payers: texts.describe('Whose budgets it is charged to: run:run_…, fleet:'),
 });
 export type Promised = z.output<typeof promised>;
 
@@ -394,7 +395,7 @@ export const agentOps = {
       reason: z.string().max(1_000).default('asked by a person'),
     }),
     output: z.strictObject({
-      done: z.array(z.string()),
+      done: texts,
       refused: z.array(z.strictObject({ agent: z.string(), message: z.string() })),
     }),
     route: 'POST /agents/bulk',
@@ -449,12 +450,7 @@ export const agentOps = {
     summary: 'Tells what a runtime would refuse in an agent’s options, arguments and variables.',
     effect: 'read',
     scope: 'agent:read',
-    input: z.strictObject({
-      runtime: z.string(),
-      options: settings.options,
-      args: z.array(z.string()),
-      env: z.array(z.string()).default([]),
-    }),
+    input: z.strictObject({ runtime: z.string(), options: settings.options, args: texts, env: texts.default([]) }),
     output: z.strictObject({
       problems: z.array(
         z.strictObject({

@@ -185,3 +185,20 @@ test('a plan with any edit is a plan or is refused as one: nothing else is ever 
     { numRuns: 400 },
   );
 });
+
+describe('a plan that is made to take long', () => {
+  test.each([
+    ['brackets', `[${'{},'.repeat(300_000)}]`],
+    ['escapes', `a: "${'\\x'.repeat(400_000)}`],
+    ['aliases', `a: &a [1]\nb: [${'*a,'.repeat(200_000)}]`],
+  ])('is refused before it is read: %s', (_what, text) => {
+    expect(refusal(text).error.message).toContain('at most 50000 lines, commas and brackets');
+  });
+
+  test('has its first problems explained', () => {
+    const names = Array.from({ length: 30_000 }, (_, index) => `k${index}: 1`);
+    const { issues, error } = refusal(names.join('\n'));
+    expect(issues).toHaveLength(200);
+    expect(error.message).toContain('(and 30001 more problems)');
+  });
+});

@@ -32,6 +32,11 @@ const yamlFixes: Readonly<Record<string, string>> = {
 };
 
 const maxBytes = 1_000_000;
+/** What makes the YAML library work, and it works in the one thread that answers everybody: so much takes it a second at most. */
+const marks = /[\n,\\[{]/g;
+const mostMarks = 50_000;
+/** So many problems are told with their places. */
+const mostIssues = 200;
 
 /** The text of a plan file, read as YAML, that knows where each field stands. */
 export class PlanSource {
@@ -47,7 +52,13 @@ export class PlanSource {
       throw invalid(`${file} is larger than 1 MB.`, {
         fix: 'Keep long texts in the repository and name their paths in the prompts.',
       });
-    this.#document = this.#guard(() => parseDocument(text, { lineCounter: this.#lines, prettyErrors: false }));
+    if ((text.match(marks)?.length ?? 0) > mostMarks) {
+      const message = `A plan has at most ${mostMarks} lines, commas and brackets. Keep long texts in the repository and name their paths, or make several plans of it.`;
+      throw this.#refusalOf([{ path: '', message, line: 1, column: 1 }]);
+    }
+    // Names that stand twice are looked for below: the library compares each with all others.
+    const options = { lineCounter: this.#lines, prettyErrors: false, uniqueKeys: false };
+    this.#document = this.#guard(() => parseDocument(text, options));
   }
 
   /** The plan as plain data; refuses text that is not YAML. */
@@ -64,6 +75,15 @@ export class PlanSource {
     // JavaScript gives this key a meaning of its own, so it would be dropped without a word.
     this.#guard(() =>
       visit(this.#document, {
+        Map: (_place, { items }) => {
+          const names = new Set<unknown>();
+          for (const { key } of items) {
+            if (!isScalar(key)) continue;
+            if (names.has(key.value))
+              issues.push({ path: '', message: yamlFixes['DUPLICATE_KEY'] ?? '', ...this.#place(startOf(key) ?? 0) });
+            names.add(key.value);
+          }
+        },
         Scalar: (place, { value, range }) => {
           if (place !== 'key' || value !== '__proto__') return;
           const message = '"__proto__" cannot be a name in a plan. Choose another one.';
@@ -77,17 +97,20 @@ export class PlanSource {
 
   /** One error for all problems, in the order of the file. */
   refusal(problems: readonly Problem[]): AppError {
-    const issues = problems.map((problem) => ({
+    const issues = problems.slice(0, mostIssues).map((problem) => ({
       path: problem.path.join('.'),
       message: problem.message,
       ...this.#place(this.#offset(problem)),
     }));
-    return this.#refusalOf(issues.toSorted((a, b) => a.line - b.line || a.column - b.column));
+    const sorted = issues.toSorted((a, b) => a.line - b.line || a.column - b.column);
+    return this.#refusalOf(sorted, problems.length);
   }
 
-  #refusalOf(issues: readonly PlanIssue[]): AppError {
-    const [first, ...more] = issues;
-    const rest = more.length === 0 ? '' : ` (and ${more.length} more ${more.length === 1 ? 'problem' : 'problems'})`;
+  #refusalOf(all: readonly PlanIssue[], count = all.length): AppError {
+    const issues = all.slice(0, mostIssues);
+    const [first] = issues;
+    const more = count - 1;
+    const rest = more <= 0 ? '' : ` (and ${more} more ${more === 1 ? 'problem' : 'problems'})`;
     const where = first === undefined ? this.#file : `${this.#file}:${first.line}:${first.column}`;
     return invalid(`${where}: ${first?.message ?? 'This plan is not valid.'}${rest}`, {
       issues,

@@ -1,4 +1,5 @@
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
 import type { Caller } from '../kernel/caller.ts';
 import type { Cancel, Clock } from '../kernel/clock.ts';
 import type { LogRecord } from '../kernel/event.ts';
@@ -53,6 +54,8 @@ export interface Limits {
   readonly stalledMs: number;
   readonly heartbeatMs: number;
   readonly connections: number;
+  /** Of one address, that have shown no credential: beyond so many the oldest goes. */
+  readonly strangers: number;
   /** Event streams and WebSocket subscriptions together. */
   readonly followers: number;
   readonly sockets: number;
@@ -69,6 +72,7 @@ export const defaultLimits: Limits = {
   stalledMs: 60_000,
   heartbeatMs: 15_000,
   connections: 1024,
+  strangers: 64,
   followers: 256,
   sockets: 128,
   subscriptionsPerSocket: 16,
@@ -86,6 +90,8 @@ export interface Door {
   rates(caller: Caller): Readonly<Record<string, string>>;
   /** For what stays open: tells when the caller's credential has ended. */
   lease(caller: Caller): Lease;
+  /** Told of the connection of every authenticated request. */
+  admitted(socket: Socket): void;
   /** Counts a request without a credential, or refuses it. */
   knock(stranger: Caller): void;
   readonly clock: Clock;

@@ -1,4 +1,5 @@
 import type { IncomingMessage, Server, ServerOptions, ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { type Caller, stranger } from '../kernel/caller.ts';
 import type { Cancel, Clock } from '../kernel/clock.ts';
@@ -29,6 +30,7 @@ import { answerOperation, sendJson, sendProblem, targetOf } from './rest.ts';
 import { routeOf, Router } from './routes.ts';
 import { refuseTwice } from './single.ts';
 import { livePath, refuse, Upgrader } from './upgrade.ts';
+import { Visitors } from './visitors.ts';
 
 const eventsPath = '/api/v1/events';
 /** How long open answers may take once the server closes. */
@@ -93,6 +95,9 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     challenge = () => 'Bearer realm="maos"',
   } = options;
   const guard = options.guard(port);
+  const visitors = new Visitors(clock, limits.strangers);
+  server.on('connection', (socket: Socket) => visitors.enter(socket));
+  const admitted = (socket: Socket): void => visitors.admitted(socket);
   const leases = new Leases({ feed, guard, clock, limits, onFailure });
   const lease = (caller: Caller): Lease => leases.of(caller);
   const door: Door = {
@@ -109,6 +114,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     knock,
     lease,
     challenge,
+    admitted,
   };
   const followers = new Followers(limits.followers);
   const upgrader = new Upgrader(door, followers);
@@ -217,7 +223,11 @@ class Front {
   /** Who comes without a credential may only ask for one. */
   #callerOf(request: IncomingMessage, path: string, open: boolean): Caller {
     const { guard } = this.#door;
-    if (!open) return guard.authenticate(request.headers, path);
+    if (!open) {
+      const known = guard.authenticate(request.headers, path);
+      this.#door.admitted(request.socket);
+      return known;
+    }
     guard.admit(request.headers);
     const caller = stranger(networkOf(request.socket.remoteAddress));
     this.#door.knock(caller);

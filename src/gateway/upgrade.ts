@@ -33,6 +33,7 @@ export class Upgrader {
     try {
       refuseTwice(request);
       const caller = this.#door.guard.authenticate(request.headers, targetOf(request).path);
+      this.#door.admitted(request.socket);
       if (targetOf(request).path !== livePath)
         throw new HttpError(404, 'not_found', 'There is no WebSocket here.', `Connect to ${livePath}.`);
       const [{ WebSocketServer }, { LiveSocket }] = await Promise.all([import('ws'), import('./socket.ts')]);

@@ -18,14 +18,12 @@ interface Shape {
   readonly small: readonly string[];
 }
 
-const shapes = new WeakMap<SimpleCommand, Shape>();
+/** The rules are asked about one command after the other. */
+let last: { readonly command: SimpleCommand; readonly shape: Shape } | undefined;
 
 function shapeOf(command: SimpleCommand): Shape {
-  const known = shapes.get(command);
-  if (known !== undefined) return known;
-  const shape = readShape(command);
-  shapes.set(command, shape);
-  return shape;
+  if (last?.command !== command) last = { command, shape: readShape(command) };
+  return last.shape;
 }
 
 function readShape({ program, argv }: SimpleCommand): Shape {

@@ -2,7 +2,7 @@ import { actorName } from '../kernel/actor.ts';
 import { commandPredicates, hostsOf, type Predicate } from './command-match.ts';
 import { type ActionKind, actionKinds, type Effect, effects, type PolicyRule, type Risk, risks } from './contract.ts';
 import type { Condition, Request } from './engines.ts';
-import { anyGlob, type PathGlob, pathGlob, type PathText } from './glob.ts';
+import { anyGlob, type Glob, type PathGlob, pathGlob, type PathText, smallGlob } from './glob.ts';
 import { withinStretch } from './moment.ts';
 import type { SeenPlace, Subject, World } from './subject.ts';
 
@@ -76,12 +76,10 @@ export function compileRules(
   return { rules: { world, otherwise, all, about: indexOf(all) }, problems };
 }
 
-/** Rules that name exactly one of a few programs or operations are asked only about those. */
-function namesOf({ match }: PolicyRule): readonly string[] | null {
+/** The programs or operations that a rule can be about; null: any. */
+function namesOf({ match }: PolicyRule): Glob | null {
   const names = match.command?.program ?? match.operation;
-  if (names === undefined) return null;
-  const list = listOf(names);
-  return list.some((name) => /[*?]/.test(name)) ? null : list.map((name) => name.toLowerCase());
+  return names === undefined ? null : smallGlob(names);
 }
 
 function kindsOf({ match }: PolicyRule): readonly ActionKind[] {
@@ -90,32 +88,28 @@ function kindsOf({ match }: PolicyRule): readonly ActionKind[] {
   return match.operation === undefined ? actionKinds : ['operation'];
 }
 
-/** Most of the names that rules know are never asked about, so a list is made when its name first is. */
-function indexOf(all: readonly CompiledRule[]): CompiledRules['about'] {
-  const kinds = new Map<ActionKind, (name: string | null) => readonly CompiledRule[]>();
-  return (kind, name) => {
-    let about = kinds.get(kind);
-    if (about === undefined) {
-      about = byName(all.filter(({ source }) => kindsOf(source).includes(kind)));
-      kinds.set(kind, about);
-    }
-    return about(name);
-  };
-}
+/** Programs and operations beyond these are not remembered. */
+const mostNames = 1_000;
 
-function byName(rules: readonly CompiledRule[]): (name: string | null) => readonly CompiledRule[] {
-  const named = rules.map((rule) => ({ rule, names: namesOf(rule.source) }));
-  const general = named.filter(({ names }) => names === null).map(({ rule }) => rule);
-  const known = new Set(named.flatMap(({ names }) => names ?? []));
-  const lists = new Map<string, readonly CompiledRule[]>();
-  return (name) => {
-    if (name === null || !known.has(name)) return general;
-    let list = lists.get(name);
-    if (list === undefined) {
-      list = named.filter(({ names }) => names === null || names.includes(name)).map(({ rule }) => rule);
-      lists.set(name, list);
-    }
-    return list;
+/** Which rules a name needs is found out once. */
+function indexOf(all: readonly CompiledRule[]): CompiledRules['about'] {
+  const kinds = new Map(
+    actionKinds.map((kind) => {
+      const rules = all.filter(({ source }) => kindsOf(source).includes(kind));
+      const named = rules.map((rule) => ({ rule, names: namesOf(rule.source) }));
+      return [kind, { named, known: new Map<string | null, readonly CompiledRule[]>() }] as const;
+    }),
+  );
+  return (kind, name) => {
+    const bucket = kinds.get(kind);
+    if (bucket === undefined) return [];
+    const known = bucket.known.get(name);
+    if (known !== undefined) return known;
+    const fits = (names: Glob | null): boolean => names === null || (name !== null && names(name));
+    const found = bucket.named.flatMap(({ rule, names }) => (fits(names) ? rule : []));
+    if (bucket.known.size >= mostNames) bucket.known.clear();
+    bucket.known.set(name, found);
+    return found;
   };
 }
 
@@ -184,29 +178,24 @@ function hostPredicate(patterns: readonly string[], allows: boolean): Predicate 
 }
 
 function pathPredicate(match: NonNullable<PolicyRule['match']['path']>, world: World, allows: boolean): Predicate {
-  const globs = (patterns: string | readonly string[]) =>
-    listOf(patterns).map((pattern) =>
-      pathGlob(pattern.replace(/^~(?=\/|$)/, world.home).replace(/^\$\{MAOS_HOME\}/, world.maosHome)),
+  const globs = (patterns: string | readonly string[]): PathGlob =>
+    pathGlob(
+      listOf(patterns).map((pattern) =>
+        pattern.replace(/^~(?=\/|$)/, world.home).replace(/^\$\{MAOS_HOME\}/, world.maosHome),
+      ),
     );
   const wanted = match.glob === undefined ? null : globs(match.glob);
-  const except = globs(match.except ?? []);
+  const except = match.except === undefined ? null : globs(match.except);
   const accesses = match.access === undefined ? null : new Set<string>(listOf(match.access));
   const { outside, inside } = match;
-  const fits = (place: SeenPlace): boolean => {
-    if (accesses !== null && !accesses.has(place.access)) return false;
-    if (outside !== undefined && place.inside) return false;
-    if (inside !== undefined && !place.inside) return false;
-    const { texts, inWorkspace } = place;
-    const any = (list: readonly PathGlob[], text: PathText): boolean => list.some((glob) => glob(text));
-    if (
-      wanted !== null &&
-      !texts.some((text) => any(wanted, text)) &&
-      !(inWorkspace !== null && any(wanted, inWorkspace))
-    )
-      return false;
-    if (except.length === 0 || texts.length === 0) return true;
-    // A link that leads elsewhere is not left out for its name, and a pattern not for one of the files that it may mean.
-    const left = (text: PathText): boolean => any(except, { ...text, glob: false, deep: false });
+  // A link that leads elsewhere is not left out for its name, and a pattern not for one of the files that it may mean.
+  const left = (text: PathText): boolean => except?.({ ...text, glob: false, deep: false }) === true;
+  const fits = ({ access, inside: within, texts, inWorkspace }: SeenPlace): boolean => {
+    if (accesses !== null && !accesses.has(access)) return false;
+    if (outside !== undefined && within) return false;
+    if (inside !== undefined && !within) return false;
+    if (wanted !== null && !texts.some(wanted) && !(inWorkspace !== null && wanted(inWorkspace))) return false;
+    if (except === null || texts.length === 0) return true;
     return !(inWorkspace !== null && left(inWorkspace)) && !texts.every(left);
   };
   if (allows) return ({ places }) => places.length > 0 && places.every(fits);

@@ -21,16 +21,22 @@ export function anyGlob(patterns: string | readonly string[]): Glob {
 export function smallGlob(patterns: string | readonly string[]): Glob {
   const all = (typeof patterns === 'string' ? [patterns] : patterns).map((pattern) => pattern.toLowerCase());
   const exact = new Set(all.filter((pattern) => !/[*?]/.test(pattern)));
-  const wild = all.filter((pattern) => /[*?]/.test(pattern));
-  if (wild.length === 0) return (small) => exact.has(small);
-  const fitsOne = (small: string): boolean => wild.some((pattern) => begins(pattern, small) && fits(pattern, small));
-  return exact.size === 0 ? fitsOne : (small) => exact.has(small) || fitsOne(small);
+  const wild = all.filter((pattern) => /[*?]/.test(pattern)).map(wildGlob);
+  const [only, second] = wild;
+  if (only === undefined) return (small) => exact.has(small);
+  if (second === undefined && exact.size === 0) return only;
+  return (small) => exact.has(small) || wild.some((glob) => glob(small));
 }
 
-/** A first letter that differs settles most of them. */
-function begins(pattern: string, text: string): boolean {
-  const first = pattern.charCodeAt(0);
-  return first === 42 || first === 63 || first === text.charCodeAt(0);
+/** One pattern with wildcards; most have them only at their ends. */
+function wildGlob(pattern: string): Glob {
+  const [, before = '', plain, after = ''] = /^(\**)([^*?]*)(\**)$/.exec(pattern) ?? [];
+  if (plain === undefined) {
+    const start = pattern.slice(0, pattern.search(/[*?]/));
+    return (small) => small.startsWith(start) && fits(pattern, small);
+  }
+  if (before === '') return (small) => small.startsWith(plain);
+  return after === '' && plain !== '' ? (small) => small.endsWith(plain) : (small) => small.includes(plain);
 }
 
 function fits(pattern: string, text: string): boolean {
@@ -85,8 +91,8 @@ function segmentsOf(path: string): string[] {
 export type PathGlob = (path: PathText) => boolean;
 
 /** `**` any folders; a pattern that does not begin at the root begins anywhere, and `dir/**` is also `dir`. */
-export function pathGlob(pattern: string): PathGlob {
-  const patterns = (expandBraces(pattern) ?? [pattern]).map(pathPattern);
+export function pathGlob(globs: readonly string[]): PathGlob {
+  const patterns = globs.flatMap((glob) => expandBraces(glob) ?? [glob]).map(pathPattern);
   return (path) => patterns.some((one) => mayFit(one, path) && fitsPath(one.segments, path));
 }
 
@@ -120,7 +126,8 @@ function pathPattern(pattern: string): PathPattern {
 
 /** Settles most of them by one comparison. */
 function mayFit({ rooted, literal }: PathPattern, { small, glob, deep }: PathText): boolean {
-  return glob || deep || (rooted ? small.startsWith(literal) : small.includes(literal));
+  if (glob || (deep && rooted && literal.startsWith(small))) return true;
+  return rooted ? small.startsWith(literal) : small.includes(literal);
 }
 
 function fitsPath(pattern: readonly Segment[], { segments, glob, deep, read }: PathText): boolean {

@@ -247,7 +247,7 @@ function gitUses({ program, argv }: SimpleCommand, add: Add): void {
     const word = argv[at + 1];
     if (word === undefined) return [];
     if (/^(?:-C|--work-tree|--git-dir)$/.test(text)) return argv[at + 2] ?? [];
-    const equals = /^--(?:work-tree|git-dir)=/.exec(text)?.[0].length;
+    const equals = /^(?:--(?:work-tree|git-dir)=|-C)/.exec(text)?.[0].length;
     return equals === undefined ? [] : cut(word, equals);
   });
   const words = operands.flatMap(({ at }) => argv[at] ?? []);

@@ -68,6 +68,8 @@ interface Place {
 
 const none: ReadonlySet<string> = new Set();
 const anywhere: FolderList = [null];
+/** More than these are not told apart behind `xargs`. */
+const mostWords = 64;
 /** Programs beyond these are not remembered as inputs. */
 const mostInputs = 64;
 
@@ -146,9 +148,9 @@ export class Unwrapper {
       const opaque = first.known ? `"${first.text}" may be any program` : `${first.text} is known only when it runs`;
       return this.#push({ ...base, program: null, opaque });
     }
-    const program = basename(first.text)
-      .toLowerCase()
-      .replace(/\.exe$/, '');
+    // `rimraf@5` is what npx is asked for.
+    const version = /^(?:npx|bunx|npm|pnpm|yarn)\b/.test(via.at(-1) ?? '') ? /(?<=.)@.*$/ : /\.exe$/;
+    const program = basename(first.text).toLowerCase().replace(version, '');
     const rest = argv.slice(1);
     const sets = declarers.has(program) ? rest.flatMap(({ text }) => (/^[A-Za-z_]\w*=/.test(text) ? text : [])) : [];
     this.#push({
@@ -223,11 +225,21 @@ export class Unwrapper {
       this.#guess(name, inner, place);
     } else if (wrapper.text === true) this.#text(joined(inner), via, place);
     else if (wrapper.of !== undefined) this.#argv([plainWord(wrapper.of), ...inner], place);
-    else this.#argv(wrapper.appends === true ? appended(args.slice(0, at), inner, this.#fed(place)) : inner, place);
+    else
+      this.#argv(
+        wrapper.appends === true ? appended(args.slice(0, at), inner, this.#fed(place, args.slice(0, at))) : inner,
+        place,
+      );
   }
 
-  /** What `xargs` gets, when it is what `find` finds; otherwise nobody knows. */
-  #fed({ raw: { feed } }: Place): readonly Word[] {
+  /** What `xargs` gets, when it can be read off the text or is what `find` finds; otherwise nobody knows. */
+  #fed({ raw: { feed }, redirects }: Place, options: readonly Word[]): readonly Word[] {
+    if (redirects.some(isRead) || options.some(({ text }) => /^-(?:[a-zA-Z]*a|-arg-file)/.test(text)))
+      return [unknownWord];
+    const plain = !options.some(({ text }) => /^-(?:[a-zA-Z]*[0dE]|-null|-delim|-eof)/.test(text));
+    const literal = feed === null || !plain ? null : literalOutput(feed, this.#sink);
+    const words = literal?.split(/\s+/).filter((text) => text !== '') ?? [];
+    if (words.length > 0 && words.length < mostWords) return words.map(plainWord);
     const { from, to } = feed?.range ?? { from: 0, to: 0 };
     const [program, ...args] = this.#sink.commands[from]?.words ?? [];
     if (to - from !== 1 || program?.known !== true || program.text !== 'find') return [unknownWord];
@@ -462,5 +474,5 @@ function appended(options: readonly Word[], inner: readonly Word[], values: read
   if (index === -1) return [...inner, ...values];
   const text = options[index]?.text ?? '';
   const mark = text === '-I' ? (options[index + 1]?.text ?? '{}') : text.replace(/^-(?:I|i|-replace=?)/, '') || '{}';
-  return filled(inner, mark, values[0] ?? unknownWord);
+  return filled(inner, mark, values.length === 1 ? (values[0] ?? unknownWord) : unknownWord);
 }

@@ -40,6 +40,9 @@ export const outside: readonly PolicyRule[] = [
       ],
     },
   }),
+  ask('publish.image', 'high', 'It publishes an artifact', {
+    command: { program: words('docker podman buildah nerdctl'), args: words('--push --push=true *push=true*') },
+  }),
   ask('publish.build', 'high', 'It publishes an artifact', {
     command: {
       program: words('mvn mvnw gradle gradlew sbt nx lerna'),

@@ -243,7 +243,6 @@ export const startsMore: Readonly<Record<string, readonly string[]>> = {
     'eval "$(cat x)"',
     'source <(cat x)',
     'ls | xargs sh -c',
-    "echo 'rm -rf ../x' | xargs sh -c",
     "echo 'rm -rf ../x' | xargs -I{} sh -c '{}'",
     'cat list | xargs -n1 bash',
     "find . -exec sh -c '{}' \\;",

@@ -1,7 +1,7 @@
 /**
  * What it costs to find out who a token stands for, with ten thousand credentials and as many users: a key, a login, the token of an
  * agent's session, one that nobody knows; and what a login costs, which is meant to be slow.
- * `node bench/auth.ts [tokens] [password] [teams]`
+ * `node bench/auth.ts [tokens] [access] [password] [teams]`
  */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -9,6 +9,9 @@ import { join } from 'node:path';
 import { agentEvents } from '../src/agents/contract.ts';
 import { authEvents } from '../src/auth/contract.ts';
 import { Authenticator } from '../src/auth/authenticator.ts';
+import { oauthEvents } from '../src/auth/oauth/contract.ts';
+import { Grants } from '../src/auth/oauth/grants.ts';
+import { newSigningPair, privateKeyFrom, signToken } from '../src/auth/oauth/jwt.ts';
 import { hashPassword, passwordFits } from '../src/auth/password.ts';
 import { newToken } from '../src/auth/secret.ts';
 import { allViews } from '../src/app/rooms.ts';
@@ -30,6 +33,9 @@ const folder = mkdtempSync(join(tmpdir(), 'maos-bench-auth-'));
 const file = join(folder, 'maos.db');
 const log = new SqliteLog(file);
 const tokens = { key: '', login: '', session: '' };
+const origin = 'http://127.0.0.1:4711';
+const signing = newSigningPair();
+const access = { grant: '', user: '' };
 
 function fill(): void {
   const views = new Views(allViews);
@@ -44,6 +50,14 @@ function fill(): void {
   } as const;
   const fillOp = operation({ ...nothing, name: 'bench.fill' });
   const filler = command(fillOp, (ctx) => {
+    const client = ctx.newId('client');
+    ctx.emit(oauthEvents.registered, client, { name: 'x', uri: null, document: null, redirectUris: [] });
+    ctx.emit(oauthEvents.keyMade, 'oauth', {
+      kid: 'sign_1',
+      publicKey: signing.publicKey,
+      sealed: '',
+      othersEndAt: ctx.now,
+    });
     for (let i = 0; i < many; i += 1) {
       const user = ctx.newId('user');
       const [key, login, session] = [newToken('key'), newToken('login'), newToken('session')];
@@ -59,6 +73,20 @@ function fill(): void {
         teams: null,
         expiresAt,
       });
+      const grant = ctx.newId('grant');
+      Object.assign(access, { grant, user });
+      ctx.emit(oauthEvents.granted, grant, {
+        client,
+        user,
+        scope: ['worker'],
+        resource: `${origin}/mcp`,
+        redirectUri: 'http://127.0.0.1/',
+        code: grant,
+        codeExpiresAt: expiresAt,
+        challenge: '',
+        expiresAt,
+      });
+      ctx.emit(oauthEvents.exchanged, grant, { refresh: grant, refreshExpiresAt: expiresAt });
       ctx.emit(projectEvents.added, ctx.newId('project'), {
         name: `p${i}`,
         path: `/srv/p${i}`,
@@ -117,6 +145,32 @@ await runParts({
         note: `p99 ${p99.toFixed(1)} µs`,
       });
     }
+  },
+  access: () => {
+    const iat = Math.floor(Date.now() / 1_000);
+    const token = signToken('sign_1', privateKeyFrom(signing.privateKey), {
+      iss: origin,
+      aud: `${origin}/mcp`,
+      sub: access.user,
+      client_id: 'client_1',
+      scope: 'worker',
+      grant: access.grant,
+      iat,
+      exp: iat + 600,
+      jti: '1',
+    });
+    const made = (): Grants => {
+      const grants = new Grants({ reader, clock: systemClock });
+      grants.serves([origin]);
+      return grants;
+    };
+    const grants = made();
+    if (grants.callerOf(token, '/mcp') === undefined) throw new Error('The access token is not known.');
+    const known = micros(() => grants.callerOf(token, '/mcp'));
+    const note = `p99 ${known.p99.toFixed(1)} µs`;
+    report({ name: 'token check, access token of a grant', value: known.p50, unit: 'µs', target: { most: 100 }, note });
+    const first = micros(() => made().callerOf(token, '/mcp'), 2_000);
+    report({ name: '… the first time, with its signature', value: first.p50, unit: 'µs' });
   },
   password: async () => {
     const hash = await hashPassword('correct horse battery');

@@ -1,4 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { request } from 'node:http';
 import type { Entrance } from './identity.fixture.ts';
 
 /** What a page or an endpoint answered. */
@@ -129,6 +131,25 @@ export class OAuthVisitor {
     return tokensOf(await this.exchange(await this.code(name, password, change)));
   }
 
+  /** A form whose head goes out now; its body when the answer is called for: the status. */
+  slowly(path: string, body: string): () => Promise<number> {
+    const cookie = this.#cookie();
+    const headers = { cookie, 'content-type': 'application/x-www-form-urlencoded', 'content-length': body.length };
+    const sent = request(new URL(path, this.url), { method: 'POST', agent: false, headers });
+    sent.flushHeaders();
+    const answer = once(sent, 'response');
+    return async () => {
+      sent.end(body);
+      const [response] = await answer;
+      response.resume();
+      return response.statusCode;
+    };
+  }
+
+  #cookie(): string {
+    return [...this.#cookies].map(([name, value]) => `${name}=${value}`).join('; ');
+  }
+
   async #send(
     path: string,
     init: {
@@ -137,7 +158,7 @@ export class OAuthVisitor {
       readonly headers: Record<string, string>;
     },
   ): Promise<Seen> {
-    const cookie = [...this.#cookies].map(([name, value]) => `${name}=${value}`).join('; ');
+    const cookie = this.#cookie();
     const response = await fetch(new URL(path, this.url), {
       ...init,
       redirect: 'manual',

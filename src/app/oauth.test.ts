@@ -241,6 +241,30 @@ describe('a form', () => {
     expect((await attacker.get(signed.location)).status).toBe(400);
   });
 
+  it('that gives several answers at once gives one', async () => {
+    const visitor = new OAuthVisitor(entrance);
+    await visitor.register();
+    const consent = await visitor.signIn(await user('at-once'), password);
+    const csrf = /name="csrf" value="([^"]+)"/.exec((await visitor.get(consent)).text)?.[1] ?? '';
+    // Their heads are there before any of their bodies.
+    const answers = ['deny', 'allow', 'allow'].map((decision) =>
+      visitor.slowly(consent, new URLSearchParams({ csrf, decision }).toString()),
+    );
+    await visitor.get('/health');
+    const statuses = await Promise.all(answers.map((send) => send()));
+    expect(statuses.toSorted((a, b) => a - b)).toEqual([303, 400, 400]);
+  });
+
+  it('that fails is in the audit, with where it came from', async () => {
+    const visitor = new OAuthVisitor(entrance);
+    await visitor.register();
+    const { location } = await visitor.authorize();
+    expect((await visitor.fill(location, { name: 'nobody', password })).status).toBe(401);
+    const found = async (): Promise<string> =>
+      JSON.stringify(await entrance.owner('GET', '/audit?type=audit.refused'));
+    await expect.poll(found).toContain('from 127.0.0.1');
+  });
+
   it('with a secret of other letters is refused, not a failure', async () => {
     const visitor = new OAuthVisitor(entrance);
     await visitor.register();

@@ -11,6 +11,7 @@ import type { ExtraRoute } from '../gateway/door.ts';
 import type { GatewayOptions } from '../gateway/server.ts';
 import type { Caller } from '../kernel/caller.ts';
 import { systemClock } from '../kernel/clock.ts';
+import type { ErrorCode } from '../kernel/error.ts';
 import type { Call, Handler, Reader } from '../kernel/handler.ts';
 import { newId } from '../kernel/id.ts';
 import type { Keys } from '../kernel/seal.ts';
@@ -23,6 +24,8 @@ export interface OAuthOptions {
   readonly call: Call;
   /** Throws when a stranger asks too often. */
   readonly limit: (caller: Caller) => void;
+  /** Told of every sign-in in the browser that failed. */
+  readonly refused: (from: string, code: ErrorCode) => void;
   /** Documents of clients are read from private addresses too. */
   readonly innerClients: boolean;
 }
@@ -50,7 +53,7 @@ const posts = ['/oauth/register', '/oauth/token', '/oauth/revoke', '/oauth/sign-
 
 /** Puts the parts of OAuth together. All but the check of tokens is loaded with the first request to it. */
 export function makeOAuth(options: OAuthOptions): OAuth {
-  const { reader, keys, prover, call, limit, innerClients } = options;
+  const { reader, keys, prover, call, limit, refused, innerClients } = options;
   const grants = new Grants({ reader, clock: systemClock });
   let secure = false;
   let signing: Promise<SigningKeys> | undefined;
@@ -62,7 +65,7 @@ export function makeOAuth(options: OAuthOptions): OAuth {
   const open = async (): Promise<Endpoints> => {
     const [loaded, signer] = await Promise.all([import('../auth/oauth/endpoints.ts'), signingKeys()]);
     const documents = { lookup: (host: string) => lookup(host, { all: true }), inner: innerClients };
-    return new loaded.Endpoints({ reader, clock: systemClock, prover, call, secure, keys: signer, documents });
+    return new loaded.Endpoints({ reader, clock: systemClock, prover, call, refused, secure, keys: signer, documents });
   };
   const handle: ExtraRoute['handle'] = async (request, response: ServerResponse, caller) => {
     limit(caller);

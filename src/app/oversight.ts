@@ -1,4 +1,5 @@
 /** What looks over every call: limits, counts, and the record of what was refused. */
+import { oauthOps } from '../auth/oauth/contract.ts';
 import type { DoorGuard, ExtraRoute } from '../gateway/door.ts';
 import { drained } from '../gateway/drained.ts';
 import { isStranger, RateLimits, type RatePolicies } from '../gateway/limits.ts';
@@ -69,6 +70,13 @@ export class Oversight {
       rule: decision?.rule ?? null,
       risk: decision?.risk ?? null,
     });
+  };
+
+  /** A sign-in in the browser that failed, as one by an operation is noted. */
+  readonly refusedSignIn = (from: string, code: string): void => {
+    this.#metrics.refused(code);
+    const nobody = { actor: 'user:anonymous', credential: from, rule: null, risk: null };
+    this.#refusals.note({ ...nobody, operation: oauthOps.prove.name, code });
   };
 
   /** The same guard, whose refusals are counted and written down. */

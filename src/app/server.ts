@@ -187,6 +187,7 @@ async function open(options: ServerOptions, scope: Scope): Promise<Server> {
     prover: identity.prover,
     call: (operation, input) => registry.as(systemCaller('oauth'))(operation, input),
     limit: oversight.limit,
+    refused: oversight.refusedSignIn,
     innerClients: options.config.innerClients,
   });
   const rules = await openRules({

@@ -29,6 +29,8 @@ export interface BrowserOptions {
   readonly prover: Prover;
   /** Calls as MAOS itself. */
   readonly call: Call;
+  /** Told of every sign-in that failed, and from where: for the audit. */
+  readonly refused: (from: string, code: AppError['code']) => void;
   /** Cookies go over TLS only. */
   readonly secure: boolean;
   /** The client of an id, asked anew where it describes itself in a document. */
@@ -79,8 +81,8 @@ export class Browser {
       const { flow, cookie } = this.#flows.begin(asked);
       sendOn(response, pathOf('sign-in', flow), { 'set-cookie': this.#cookie(flow, cookie) });
     } catch (error) {
-      // Anybody registers any address: without a person nobody is sent to one that is not of this machine (RFC 9700, 4.11.2).
-      if (!(error instanceof Fault) || (client.document === null && !isLoopback(redirectUri))) throw error;
+      // Anybody registers any address, or describes it: without a person nobody is sent to one that is not of this machine (RFC 9700, 4.11.2).
+      if (!(error instanceof Fault) || !isLoopback(redirectUri)) throw error;
       const answer = { error: error.code, error_description: described(error.message) };
       sendOn(response, redirectTo(redirectUri, { ...answer, state, iss: origin }));
     }
@@ -90,13 +92,7 @@ export class Browser {
   async step(step: 'sign-in' | 'code' | 'consent', visit: Visit): Promise<void> {
     const { request, response } = visit;
     const flow = this.#flowOf(request);
-    if (flow === undefined) {
-      return refuse(response, 400, {
-        title: 'This page is over',
-        message: 'The request of the app has ended, or was begun in another browser.',
-        fix: 'Go back to the app and connect again.',
-      });
-    }
+    if (flow === undefined) return over(response);
     const user = this.#user(flow);
     const due = user === undefined ? 'sign-in' : flow.signedIn?.done === true ? 'consent' : 'code';
     if (request.method !== 'POST')
@@ -112,9 +108,12 @@ export class Browser {
     if (due !== step) return sendOn(response, pathOf(due, flow));
     if (user === undefined) {
       const attempt = (): Promise<SignedIn> => this.#signIn(form, visit.from);
-      return this.#attempt('sign-in', flow, response, attempt, form.get('name'));
+      return this.#attempt('sign-in', flow, response, visit.from, attempt, form.get('name'));
     }
-    if (step === 'code') return this.#attempt(step, flow, response, () => this.#code(user, form, visit.from));
+    if (step === 'code') {
+      const attempt = (): Promise<SignedIn> => this.#code(user, form, visit.from);
+      return this.#attempt(step, flow, response, visit.from, attempt);
+    }
     return this.#decide(flow, user, form, response);
   }
 
@@ -128,6 +127,7 @@ export class Browser {
     step: 'sign-in' | 'code',
     flow: Flow,
     response: ServerResponse,
+    from: string,
     attempt: () => Promise<SignedIn>,
     name?: string,
   ): Promise<void> {
@@ -136,6 +136,7 @@ export class Browser {
       signedIn = await attempt();
     } catch (error) {
       if (!(error instanceof AppError) || (error.code !== 'unauthenticated' && error.code !== 'exhausted')) throw error;
+      this.#options.refused(from, error.code);
       const many = error.code === 'exhausted';
       const problem = many
         ? `Too many attempts have failed. ${error.fix ?? ''}`.trim()
@@ -194,8 +195,8 @@ export class Browser {
     if (decision === 'leave') return this.#goOn(flow, response, undefined);
     if (decision !== 'allow' && decision !== 'deny')
       throw new Fault('invalid_request', 'The form says neither allow nor deny.');
-    // Of two answers to one question the first counts.
-    this.#flows.end(flow);
+    // Of two answers to one question the first counts, also when both were on their way before either was there.
+    if (!this.#flows.end(flow)) return over(response);
     const headers = { 'set-cookie': this.#cookie(flow, '') };
     if (decision === 'deny') {
       const answer = { error: 'access_denied', error_description: 'The user denied the access.' };
@@ -247,6 +248,14 @@ export class Browser {
     const secure = this.#options.secure ? '; Secure' : '';
     return `${cookieName(id)}=${value}; Path=/oauth; Max-Age=${age}; HttpOnly; SameSite=Lax${secure}`;
   }
+}
+
+function over(response: ServerResponse): void {
+  refuse(response, 400, {
+    title: 'This page is over',
+    message: 'The request of the app has ended, or was begun in another browser.',
+    fix: 'Go back to the app and connect again.',
+  });
 }
 
 /** Says on a page of our own why nothing goes on. */

@@ -74,6 +74,7 @@ describe('an address for answers', () => {
 
   it('is shown by its host, or by its scheme', () => {
     expect(shownRedirect('http://127.0.0.1:7777/cb')).toBe('127.0.0.1:7777');
-    expect(shownRedirect('com.example.app:/cb')).toBe('com.example.app');
+    expect(shownRedirect('com.example.app:/cb')).toBe('com.example.app:');
+    expect(shownRedirect('evil.app://claude.ai/cb')).toBe('evil.app:');
   });
 });

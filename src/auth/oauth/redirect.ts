@@ -67,9 +67,9 @@ export function redirectTo(uri: string, answer: Readonly<Record<string, string |
   return `${uri}${uri.includes('?') ? '&' : '?'}${new URLSearchParams(Object.fromEntries(given)).toString()}`;
 }
 
-/** How a person is told where the answer goes. */
+/** How a person is told where the answer goes: by the host, or by the scheme of an app (`com.example.app:`), which can name any host behind it. */
 export function shownRedirect(uri: string): string {
   const url = URL.parse(uri);
   if (url === null) return uri;
-  return url.host === '' ? url.protocol.slice(0, -1) : url.host;
+  return url.protocol === 'https:' || url.protocol === 'http:' ? url.host : url.protocol;
 }

@@ -196,8 +196,8 @@ describe('an end of access', () => {
     await end(name, visitor, access);
     expect((await mcp(access)).status).toBe(401);
     expect((await visitor.refresh(refresh)).status).not.toBe(200);
-    // It ends by itself.
-    await stream.text();
+    // It ends by itself; who may come in was never told on it.
+    expect(await stream.text()).not.toMatch(/"type":"(?:user|grant|client|oauth)\./);
   });
 
   it('is of one’s own grants only, and of all for an administrator', async () => {

@@ -260,8 +260,7 @@ describe('a form', () => {
     await visitor.register();
     const { location } = await visitor.authorize();
     expect((await visitor.fill(location, { name: 'nobody', password })).status).toBe(401);
-    const found = async (): Promise<string> =>
-      JSON.stringify(await entrance.owner('GET', '/audit?type=audit.refused'));
+    const found = async (): Promise<string> => JSON.stringify(await entrance.owner('GET', '/audit?type=audit.refused'));
     await expect.poll(found).toContain('from 127.0.0.1');
   });
 

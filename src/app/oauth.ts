@@ -1,4 +1,3 @@
-import { lookup } from 'node:dns/promises';
 import type { ServerResponse } from 'node:http';
 import { originOf, originsOf, type Address } from '../auth/guard.ts';
 import { oauthActions } from '../auth/oauth/actions.ts';
@@ -63,7 +62,8 @@ export function makeOAuth(options: OAuthOptions): OAuth {
     ));
   let opened: Promise<Endpoints> | undefined;
   const open = async (): Promise<Endpoints> => {
-    const [loaded, signer] = await Promise.all([import('../auth/oauth/endpoints.ts'), signingKeys()]);
+    const loading = [import('../auth/oauth/endpoints.ts'), signingKeys(), import('node:dns/promises')] as const;
+    const [loaded, signer, { lookup }] = await Promise.all(loading);
     const documents = { lookup: (host: string) => lookup(host, { all: true }), inner: innerClients };
     return new loaded.Endpoints({ reader, clock: systemClock, prover, call, refused, secure, keys: signer, documents });
   };

@@ -1,8 +1,9 @@
+import { foundUnder } from './command/found.ts';
 import { operandsOf } from './command/operands.ts';
 import { readOptions } from './command/options.ts';
 import { readSed, sedScripts } from './command/sed.ts';
 import type { SimpleCommand } from './command/unwrap.ts';
-import { foundUnder, plainWord, type Word } from './command/word.ts';
+import { plainWord, type Word } from './command/word.ts';
 import type { Access } from './contract.ts';
 
 /** A file that a command names. */

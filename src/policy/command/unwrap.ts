@@ -2,6 +2,7 @@ import { basename } from 'node:path';
 import { smallGlob } from '../glob.ts';
 import { type FolderList, movedTo } from './folders.ts';
 import { fold } from './fold.ts';
+import { appended, filled, foundUnder, rootsOf } from './found.ts';
 import { isKnown } from './known.ts';
 import { literalOutput } from './literal.ts';
 import { operandsOf, type Phrase, phraseEnd } from './operands.ts';
@@ -9,16 +10,7 @@ import { readOptions, shellStart, valuesOf } from './options.ts';
 import { ScriptReader } from './script.ts';
 import { readSed, sedScripts } from './sed.ts';
 import { type Feed, mostCommands, type RawCommand, type Redirect, type Sink, unknownFeed } from './sink.ts';
-import {
-  foundUnder,
-  joined,
-  plainWord,
-  type Range,
-  unknownText,
-  unknownWord,
-  whollyUnknown,
-  type Word,
-} from './word.ts';
+import { joined, plainWord, type Range, unknownText, unknownWord, whollyUnknown, type Word } from './word.ts';
 import {
   codeFiles,
   commandSettings,
@@ -453,26 +445,4 @@ function readsStdin({ text }: Word): boolean {
 
 function isRead({ access, text }: Redirect): boolean {
   return access === 'read' && text?.text !== '';
-}
-
-function rootsOf(args: readonly Word[]): Word[] {
-  const first = args.findIndex(({ text }) => /^[-(!]/.test(text) && text !== '-H' && text !== '-L' && text !== '-P');
-  const roots = args.slice(0, first === -1 ? args.length : first).filter(({ text }) => !text.startsWith('-'));
-  return roots.length === 0 ? [plainWord('.')] : roots.slice(0, 8);
-}
-
-function filled(words: readonly Word[], mark: string, value: Word): Word[] {
-  return words.map((word) => {
-    if (word.text === mark) return value;
-    return word.text.includes(mark) ? { ...word, text: word.text.replaceAll(mark, unknownText), known: false } : word;
-  });
-}
-
-/** What `xargs` makes of a command. */
-function appended(options: readonly Word[], inner: readonly Word[], values: readonly Word[]): Word[] {
-  const index = options.findIndex(({ text }) => /^-(?:I|i|-replace)/.test(text));
-  if (index === -1) return [...inner, ...values];
-  const text = options[index]?.text ?? '';
-  const mark = text === '-I' ? (options[index + 1]?.text ?? '{}') : text.replace(/^-(?:I|i|-replace=?)/, '') || '{}';
-  return filled(inner, mark, values.length === 1 ? (values[0] ?? unknownWord) : unknownWord);
 }

@@ -142,12 +142,3 @@ function sequence(text: string): string[] | null {
     numbers === null ? String.fromCharCode(from + step * index) : String(from + step * index),
   );
 }
-
-/** What `find` may find below its folders: with a test, some of it; without one, the folders themselves. */
-export function foundUnder(roots: readonly Word[], args: readonly Word[]): Word[] {
-  const tested = args.some(({ text }) =>
-    /^-(?:i?name|i?path|i?regex|type|size|[acm]time|[acm]min|newer|empty|perm|user|group)/.test(text),
-  );
-  if (!tested) return roots.map((root) => ({ ...root, below: true }));
-  return roots.map((root) => ({ ...root, text: `${root.text.replace(/\/+$/, '')}/*?`, glob: true, below: true }));
-}

@@ -354,7 +354,12 @@ async function act(parts: Parts): Promise<void> {
     clock: systemClock,
     onFailure,
   });
-  const clock = new TaskClock({ call, clock: systemClock, onFailure: (error) => onFailure('task clock', error) });
+  const clock = new TaskClock({
+    call,
+    clock: systemClock,
+    renew: async () => void (await driver.renew()),
+    onFailure: (error) => onFailure('task clock', error),
+  });
   const expiry = new ApprovalClock({
     call,
     clock: systemClock,

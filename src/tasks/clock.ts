@@ -3,6 +3,17 @@ import type { Call, Reactor } from '../kernel/handler.ts';
 import { taskEvents, taskOps } from './contract.ts';
 import { leaseMs } from './leases.ts';
 
+export interface TaskClockOptions {
+  readonly call: Call;
+  readonly clock: Clock;
+  /**
+   * Renews the claims of this very process, before each look at leases: a machine that leaves no time for heartbeats leaves none for
+   * this clock either, and what is found late must not be taken from who is there.
+   */
+  readonly renew?: () => Promise<void>;
+  readonly onFailure: (error: unknown) => void;
+}
+
 /**
  * Calls `task.tick` when a delayed task falls due or a lease may have run out, and never otherwise: with nothing delayed
  * and nothing claimed there is no timer.
@@ -10,13 +21,15 @@ import { leaseMs } from './leases.ts';
 export class TaskClock {
   readonly #call: Call;
   readonly #clock: Clock;
+  readonly #renew: () => Promise<void>;
   readonly #onFailure: (error: unknown) => void;
   #timer: { readonly at: number; readonly cancel: Cancel } | undefined;
   #stopped = false;
 
-  constructor(options: { readonly call: Call; readonly clock: Clock; readonly onFailure: (error: unknown) => void }) {
+  constructor(options: TaskClockOptions) {
     this.#call = options.call;
     this.#clock = options.clock;
+    this.#renew = options.renew ?? (async () => undefined);
     this.#onFailure = options.onFailure;
   }
 
@@ -54,6 +67,7 @@ export class TaskClock {
   async #tick(): Promise<void> {
     this.#timer = undefined;
     try {
+      await this.#renew();
       const { nextAt } = await this.#call(taskOps.tick, {});
       if (nextAt !== null) this.#wakeAt(nextAt);
     } catch (error) {

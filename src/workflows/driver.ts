@@ -107,16 +107,21 @@ export class Driver {
 
   async #beat(): Promise<void> {
     this.#beating = undefined;
-    const { reader, call, onFailure } = this.#options;
-    const claims = claimedSteps(reader).map((task) => ({ task, fence: stepFence(reader, task) }));
-    if (claims.length === 0) return;
     try {
-      for (let at = 0; at < claims.length; at += heartbeatClaims)
-        await call(taskOps.heartbeat, { claims: claims.slice(at, at + heartbeatClaims) });
+      if (!(await this.renew())) return;
     } catch (error) {
-      onFailure('heartbeat', error);
+      this.#options.onFailure('heartbeat', error);
     }
     this.#beatLater();
+  }
+
+  /** Says that all that is claimed is still worked on; false: nothing is. */
+  async renew(): Promise<boolean> {
+    const { reader, call } = this.#options;
+    const claims = claimedSteps(reader).map((task) => ({ task, fence: stepFence(reader, task) }));
+    for (let at = 0; at < claims.length; at += heartbeatClaims)
+      await call(taskOps.heartbeat, { claims: claims.slice(at, at + heartbeatClaims) });
+    return claims.length > 0;
   }
 
   reactors(): Reactor[] {

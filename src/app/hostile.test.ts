@@ -219,11 +219,16 @@ describe('a credential', () => {
       await nothingHappened(await refused.text());
     }
     expect((await fetch(`${url}/metrics`, { headers })).status).toBe(403);
-    const { records } = await call(watchOps.events, { type: watchEvents.refused.type, operation: taskOps.create.name });
-    const data = records
-      .map((record) => watchEvents.refused.schema.parse(record.data))
-      .filter((one) => one.credential === key.id || one.credential?.includes(key.id) === true);
-    expect(data).toEqual([expect.objectContaining({ code: 'forbidden', count: 1, operations: ['task.create'] })]);
+    const written = async (): Promise<unknown> => {
+      const asked = { type: watchEvents.refused.type, operation: taskOps.create.name };
+      const { records } = await call(watchOps.events, asked);
+      return records
+        .map((record) => watchEvents.refused.schema.parse(record.data))
+        .filter(({ credential }) => credential === key.id || credential?.includes(key.id) === true);
+    };
+    // It is on its way to the log when the refusal is answered.
+    const one = expect.objectContaining({ code: 'forbidden', count: 1, operations: ['task.create'] });
+    await expect.poll(written).toEqual([one]);
   });
 });
 

@@ -319,7 +319,7 @@ function gauges(engine: Engine): Gauge[] {
 async function act(parts: Parts): Promise<void> {
   const { options, scope, engine, registry, journal, tools, identity, vault, gate, boundary, rules } = parts;
   const { places, host, check } = tools;
-  const { reader, feed, core } = engine;
+  const { reader } = engine;
   const call = registry.as(systemCaller('runner'));
   const onFailure = (place: string, error: unknown): void => journal.failure(place, error);
   await endLeftChecks(host, places.checks);
@@ -377,15 +377,7 @@ async function act(parts: Parts): Promise<void> {
     mergeQueue({ ...check, call, reader }),
     reporter({ call, reader, folder: places.runs, now }),
   ];
-  const positions = {
-    feed,
-    clock: systemClock,
-    position: (name: string) => reactorPosition(reader, name),
-    savePosition: (name: string, position: number) => core.savePosition(name, position),
-    onFailure: journal.reactorFailed.bind(journal),
-  };
-  const inHand = new Set<Promise<void>>();
-  for (const reactor of reactors) new ReactorRunner(positions, watched(reactor, journal, inHand)).start(scope);
+  const inHand = startReactors(parts, reactors);
   scope.defer(() => runner.release());
   scope.defer(() => clock.stop());
   scope.defer(() => expiry.stop());
@@ -397,6 +389,23 @@ async function act(parts: Parts): Promise<void> {
   clock.start();
   expiry.start();
   driver.start();
+}
+
+/** Starts them from where each has got to; gives what they have in hand. */
+function startReactors(
+  { scope, engine: { feed, reader, core }, journal }: Parts,
+  reactors: readonly Reactor[],
+): Set<Promise<void>> {
+  const positions = {
+    feed,
+    clock: systemClock,
+    position: (name: string) => reactorPosition(reader, name),
+    savePosition: (name: string, position: number) => core.savePosition(name, position),
+    onFailure: journal.reactorFailed.bind(journal),
+  };
+  const inHand = new Set<Promise<void>>();
+  for (const reactor of reactors) new ReactorRunner(positions, watched(reactor, journal, inHand)).start(scope);
+  return inHand;
 }
 
 /** A reactor that works again is no longer named as failing. */

@@ -17,7 +17,7 @@ it('takes nothing from its own process, however late the machine lets it look, a
     return { task: id, fence };
   });
   if (own === undefined || left === undefined) throw new Error('There are two.');
-  const onFailure = vi.fn();
+  const onFailure = vi.fn<(error: unknown) => void>();
   const clock = new TaskClock({
     call: async (operation, input) => core.call(operation, input),
     clock: core.clock,

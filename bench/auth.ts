@@ -41,8 +41,8 @@ function fill(): void {
   const views = new Views(allViews);
   views.prepare(log.database);
   const nothing = {
-    input: z.any(),
-    output: z.any(),
+    input: () => z.any(),
+    output: () => z.any(),
     summary: 'x',
     effect: 'write',
     scope: 'x',

@@ -22,14 +22,16 @@ import { verifyChain } from '../src/log/verify.ts';
 import { Views } from '../src/log/views.ts';
 import { GroupWriter } from '../src/log/writer.ts';
 
-const created = event('item.created', z.strictObject({ title: z.string(), state: z.string(), priority: z.number() }));
+const created = event('item.created', () =>
+  z.strictObject({ title: z.string(), state: z.string(), priority: z.number() }),
+);
 const create = operation({
   name: 'item.create',
   summary: 'Creates an item.',
   effect: 'write',
   scope: 'item:write',
-  input: z.strictObject({ title: z.string() }),
-  output: z.strictObject({ id: z.string() }),
+  input: () => z.strictObject({ title: z.string() }),
+  output: () => z.strictObject({ id: z.string() }),
   route: 'POST /items',
 });
 const view: View = {

@@ -196,12 +196,11 @@ const ending = {
 
 /** The stream of each is the agent's id. */
 export const agentEvents = {
-  created: event('agent.created', z.strictObject({ name: z.string(), ...configuration })),
-  updated: event('agent.updated', z.strictObject({ name: z.string(), ...configuration })),
-  removed: event('agent.removed', z.strictObject({ reason: z.string() })),
+  created: event('agent.created', () => z.strictObject({ name: z.string(), ...configuration })),
+  updated: event('agent.updated', () => z.strictObject({ name: z.string(), ...configuration })),
+  removed: event('agent.removed', () => z.strictObject({ reason: z.string() })),
   /** A session is wanted; the runner starts it. `sessionId` is the uuid that the runtime may give to its program. */
-  requested: event(
-    'session.requested',
+  requested: event('session.requested', () =>
     z.strictObject({
       generation,
       request: sessionRequest,
@@ -212,16 +211,15 @@ export const agentEvents = {
       providerSession: z.string().nullable(),
     }),
   ),
-  started: event(
-    'session.started',
+  started: event('session.started', () =>
     z.strictObject({ generation, pid: z.int(), startTime: z.string(), adopted: z.boolean() }),
   ),
   /** What the program reported: its own session id, an action, usage; with how far its output was read. */
-  observed: event('session.observed', z.strictObject(observation)),
+  observed: event('session.observed', () => z.strictObject(observation)),
   /** Someone wants the process stopped, paused, … */
-  signalled: event('session.signalled', z.strictObject({ generation, signal, reason: z.string() })),
-  messaged: event('session.messaged', z.strictObject({ generation, message: z.string(), text: z.string() })),
-  ended: event('session.ended', z.strictObject(ending)),
+  signalled: event('session.signalled', () => z.strictObject({ generation, signal, reason: z.string() })),
+  messaged: event('session.messaged', () => z.strictObject({ generation, message: z.string(), text: z.string() })),
+  ended: event('session.ended', () => z.strictObject(ending)),
 };
 
 const control = z.strictObject({ agent: agentId, reason: z.string().max(1_000).default('asked by a person') });
@@ -233,11 +231,12 @@ export const agentOps = {
     summary: 'Adds an agent to the roster; it runs when it is started or given a task.',
     effect: 'write',
     scope: 'agent:write',
-    input: z.strictObject({
-      name: name.optional().describe('A name that no other agent has; made up when left out.'),
-      ...configuration,
-    }),
-    output: agent,
+    input: () =>
+      z.strictObject({
+        name: name.optional().describe('A name that no other agent has; made up when left out.'),
+        ...configuration,
+      }),
+    output: () => agent,
     route: 'POST /agents',
     positional: ['runtime'],
     refusals: { conflict: 'The name is taken.', invalid: 'The runtime is unknown.' },
@@ -247,8 +246,8 @@ export const agentOps = {
     summary: 'Shows an agent and its newest session.',
     effect: 'read',
     scope: 'agent:read',
-    input: z.strictObject({ agent: agentId }),
-    output: agent,
+    input: () => z.strictObject({ agent: agentId }),
+    output: () => agent,
     route: 'GET /agents/:agent',
     positional: ['agent'],
   }),
@@ -257,15 +256,16 @@ export const agentOps = {
     summary: 'Lists agents, newest first.',
     effect: 'read',
     scope: 'agent:read',
-    input: z.strictObject({
-      state: z.array(agentState).optional(),
-      team: z.string().optional(),
-      project: z.string().optional(),
-      live: z.boolean().optional().describe('Only agents with a session that has not ended.'),
-      limit: z.int().min(1).max(1_000).default(100),
-      cursor: z.string().optional(),
-    }),
-    output: z.strictObject({ agents: z.array(agent), next: z.string().nullable() }),
+    input: () =>
+      z.strictObject({
+        state: z.array(agentState).optional(),
+        team: z.string().optional(),
+        project: z.string().optional(),
+        live: z.boolean().optional().describe('Only agents with a session that has not ended.'),
+        limit: z.int().min(1).max(1_000).default(100),
+        cursor: z.string().optional(),
+      }),
+    output: () => z.strictObject({ agents: z.array(agent), next: z.string().nullable() }),
     route: 'GET /agents',
   }),
   sessions: operation({
@@ -273,8 +273,8 @@ export const agentOps = {
     summary: 'Lists the sessions of an agent, newest first.',
     effect: 'read',
     scope: 'agent:read',
-    input: z.strictObject({ agent: agentId, limit: z.int().min(1).max(1_000).default(100) }),
-    output: z.strictObject({ sessions: z.array(session) }),
+    input: () => z.strictObject({ agent: agentId, limit: z.int().min(1).max(1_000).default(100) }),
+    output: () => z.strictObject({ sessions: z.array(session) }),
     route: 'GET /agents/:agent/sessions',
     positional: ['agent'],
   }),
@@ -283,8 +283,8 @@ export const agentOps = {
     summary: 'Changes an agent’s configuration; a running session keeps what it was started with.',
     effect: 'write',
     scope: 'agent:write',
-    input: z.strictObject({ agent: agentId, ...z.strictObject(changes).partial().shape }),
-    output: agent,
+    input: () => z.strictObject({ agent: agentId, ...z.strictObject(changes).partial().shape }),
+    output: () => agent,
     route: 'PATCH /agents/:agent',
     positional: ['agent'],
     refusals: { conflict: 'The name is taken, or the agent was removed.' },
@@ -294,8 +294,8 @@ export const agentOps = {
     summary: 'Takes an agent off the roster; its sessions and their output remain.',
     effect: 'destroy',
     scope: 'agent:write',
-    input: control,
-    output: agent,
+    input: () => control,
+    output: () => agent,
     route: 'DELETE /agents/:agent',
     positional: ['agent'],
     refusals: { conflict: 'The agent has a running session: stop it first.' },
@@ -306,8 +306,8 @@ export const agentOps = {
     detail: 'Returns when the session is recorded; follow its events for the start itself.',
     effect: 'write',
     scope: 'agent:write',
-    input: z.strictObject({ agent: agentId, ...sessionRequest.shape }),
-    output: agent,
+    input: () => z.strictObject({ agent: agentId, ...sessionRequest.shape }),
+    output: () => agent,
     route: 'POST /agents/:agent/start',
     positional: ['agent', 'prompt'],
     refusals: {
@@ -321,8 +321,9 @@ export const agentOps = {
     summary: 'Stops an agent’s session and every process of its tree; after ten seconds by force.',
     effect: 'write',
     scope: 'agent:write',
-    input: z.strictObject({ ...control.shape, force: z.boolean().default(false).describe('At once, with SIGKILL.') }),
-    output: agent,
+    input: () =>
+      z.strictObject({ ...control.shape, force: z.boolean().default(false).describe('At once, with SIGKILL.') }),
+    output: () => agent,
     route: 'POST /agents/:agent/stop',
     positional: ['agent'],
     refusals: { conflict: noSession },
@@ -332,8 +333,8 @@ export const agentOps = {
     summary: 'Interrupts what an agent is doing; the session goes on where the runtime can.',
     effect: 'write',
     scope: 'agent:write',
-    input: control,
-    output: agent,
+    input: () => control,
+    output: () => agent,
     route: 'POST /agents/:agent/interrupt',
     positional: ['agent'],
     refusals: { conflict: noSession, invalid: 'Its runtime cannot be interrupted.' },
@@ -343,8 +344,8 @@ export const agentOps = {
     summary: 'Freezes the processes of an agent; resume lets them go on.',
     effect: 'write',
     scope: 'agent:write',
-    input: control,
-    output: agent,
+    input: () => control,
+    output: () => agent,
     route: 'POST /agents/:agent/pause',
     positional: ['agent'],
     refusals: { conflict: noSession },
@@ -354,8 +355,8 @@ export const agentOps = {
     summary: 'Lets a paused agent go on.',
     effect: 'write',
     scope: 'agent:write',
-    input: control,
-    output: agent,
+    input: () => control,
+    output: () => agent,
     route: 'POST /agents/:agent/resume',
     positional: ['agent'],
     refusals: { conflict: 'The agent is not paused.' },
@@ -365,8 +366,8 @@ export const agentOps = {
     summary: 'Starts an agent again with its last request, continuing its conversation where the runtime can.',
     effect: 'write',
     scope: 'agent:write',
-    input: z.strictObject({ agent: agentId }),
-    output: agent,
+    input: () => z.strictObject({ agent: agentId }),
+    output: () => agent,
     route: 'POST /agents/:agent/restart',
     positional: ['agent'],
     refusals: { conflict: 'It still has a running session (stop it first), or never had one.' },
@@ -376,8 +377,8 @@ export const agentOps = {
     summary: 'Sends a message to a running agent whose runtime takes messages while it works.',
     effect: 'write',
     scope: 'agent:write',
-    input: z.strictObject({ agent: agentId, text: z.string().min(1).max(100_000) }),
-    output: z.strictObject({ message: z.string() }),
+    input: () => z.strictObject({ agent: agentId, text: z.string().min(1).max(100_000) }),
+    output: () => z.strictObject({ message: z.string() }),
     route: 'POST /agents/:agent/send',
     positional: ['agent', 'text'],
     refusals: { conflict: noSession, invalid: 'Its runtime takes no messages.' },
@@ -387,17 +388,19 @@ export const agentOps = {
     summary: 'Does one thing with many agents: of a team, of a project, or listed; says for each what came of it.',
     effect: 'destroy',
     scope: 'agent:write',
-    input: z.strictObject({
-      verb: z.enum(['stop', 'kill', 'pause', 'resume', 'remove', 'restart']),
-      agents: z.array(agentId).max(1_000).optional(),
-      team: z.string().optional(),
-      project: z.string().optional(),
-      reason: z.string().max(1_000).default('asked by a person'),
-    }),
-    output: z.strictObject({
-      done: texts,
-      refused: z.array(z.strictObject({ agent: z.string(), message: z.string() })),
-    }),
+    input: () =>
+      z.strictObject({
+        verb: z.enum(['stop', 'kill', 'pause', 'resume', 'remove', 'restart']),
+        agents: z.array(agentId).max(1_000).optional(),
+        team: z.string().optional(),
+        project: z.string().optional(),
+        reason: z.string().max(1_000).default('asked by a person'),
+      }),
+    output: () =>
+      z.strictObject({
+        done: texts,
+        refused: z.array(z.strictObject({ agent: z.string(), message: z.string() })),
+      }),
     route: 'POST /agents/bulk',
     positional: ['verb'],
   }),
@@ -406,19 +409,21 @@ export const agentOps = {
     summary: 'Reads an agent’s output from a byte offset: as its runtime tells it, or raw.',
     effect: 'read',
     scope: 'agent:read',
-    input: z.strictObject({
-      agent: agentId,
-      generation: z.int().min(1).optional().describe('Which session; default: the newest.'),
-      after: z.int().min(0).default(0).describe('Byte offset to start from; `next` of the answer before.'),
-      limit: z.int().min(1).max(1_000_000).default(200_000).describe('Bytes to read at most.'),
-      raw: z.boolean().default(false),
-      stream: z.enum(['stdout', 'stderr']).default('stdout'),
-    }),
-    output: z.strictObject({
-      text: z.string(),
-      next: z.int(),
-      ended: z.boolean().describe('The session has ended and all was read.'),
-    }),
+    input: () =>
+      z.strictObject({
+        agent: agentId,
+        generation: z.int().min(1).optional().describe('Which session; default: the newest.'),
+        after: z.int().min(0).default(0).describe('Byte offset to start from; `next` of the answer before.'),
+        limit: z.int().min(1).max(1_000_000).default(200_000).describe('Bytes to read at most.'),
+        raw: z.boolean().default(false),
+        stream: z.enum(['stdout', 'stderr']).default('stdout'),
+      }),
+    output: () =>
+      z.strictObject({
+        text: z.string(),
+        next: z.int(),
+        ended: z.boolean().describe('The session has ended and all was read.'),
+      }),
     route: 'GET /agents/:agent/logs',
     positional: ['agent'],
     refusals: { not_found: 'It has no such session.' },
@@ -428,21 +433,23 @@ export const agentOps = {
     summary: 'Lists the runtimes: what each can do, and whether its program is usable on this machine.',
     effect: 'read',
     scope: 'agent:read',
-    input: z.strictObject({
-      probe: z.boolean().default(false).describe('Also start each program to see its version.'),
-    }),
-    output: z.strictObject({
-      runtimes: z.array(
-        z.strictObject({
-          name: z.string(),
-          summary: z.string(),
-          capabilities: z.record(z.string(), z.boolean()),
-          usable: z.boolean().nullable(),
-          version: z.string().nullable(),
-          fix: z.string().nullable(),
-        }),
-      ),
-    }),
+    input: () =>
+      z.strictObject({
+        probe: z.boolean().default(false).describe('Also start each program to see its version.'),
+      }),
+    output: () =>
+      z.strictObject({
+        runtimes: z.array(
+          z.strictObject({
+            name: z.string(),
+            summary: z.string(),
+            capabilities: z.record(z.string(), z.boolean()),
+            usable: z.boolean().nullable(),
+            version: z.string().nullable(),
+            fix: z.string().nullable(),
+          }),
+        ),
+      }),
     route: 'GET /runtimes',
   }),
   checkSettings: operation({
@@ -450,16 +457,18 @@ export const agentOps = {
     summary: 'Tells what a runtime would refuse in an agent’s options, arguments and variables.',
     effect: 'read',
     scope: 'agent:read',
-    input: z.strictObject({ runtime: z.string(), options: settings.options, args: texts, env: texts.default([]) }),
-    output: z.strictObject({
-      problems: z.array(
-        z.strictObject({
-          path: z.array(z.union([z.string(), z.int()])).describe('Begins with options, args or env.'),
-          message: z.string(),
-          onKey: z.boolean().describe('It is about the name of the field, not its value.'),
-        }),
-      ),
-    }),
+    input: () =>
+      z.strictObject({ runtime: z.string(), options: settings.options, args: texts, env: texts.default([]) }),
+    output: () =>
+      z.strictObject({
+        problems: z.array(
+          z.strictObject({
+            path: z.array(z.union([z.string(), z.int()])).describe('Begins with options, args or env.'),
+            message: z.string(),
+            onKey: z.boolean().describe('It is about the name of the field, not its value.'),
+          }),
+        ),
+      }),
     route: 'POST /runtimes/check',
     internal: true,
     refusals: { invalid: 'The runtime is unknown.' },
@@ -469,8 +478,9 @@ export const agentOps = {
     summary: 'Reports that a session’s process runs.',
     effect: 'write',
     scope: 'agent:run',
-    input: z.strictObject({ agent: agentId, generation, pid: z.int(), startTime: z.string(), adopted: z.boolean() }),
-    output: z.strictObject({}),
+    input: () =>
+      z.strictObject({ agent: agentId, generation, pid: z.int(), startTime: z.string(), adopted: z.boolean() }),
+    output: () => z.strictObject({}),
     route: 'POST /sessions/started',
     internal: true,
     refusals: { conflict: 'The session is not the agent’s newest, or has ended.' },
@@ -480,8 +490,8 @@ export const agentOps = {
     summary: 'Reports what a session’s program said about itself.',
     effect: 'write',
     scope: 'agent:run',
-    input: z.strictObject({ agent: agentId, ...observation }),
-    output: z.strictObject({}),
+    input: () => z.strictObject({ agent: agentId, ...observation }),
+    output: () => z.strictObject({}),
     route: 'POST /sessions/observed',
     internal: true,
     refusals: { conflict: 'The session is not the agent’s newest, or has ended.' },
@@ -491,8 +501,8 @@ export const agentOps = {
     summary: 'Reports that a session has ended and what it amounts to.',
     effect: 'write',
     scope: 'agent:run',
-    input: z.strictObject({ agent: agentId, ...ending }),
-    output: z.strictObject({}),
+    input: () => z.strictObject({ agent: agentId, ...ending }),
+    output: () => z.strictObject({}),
     route: 'POST /sessions/ended',
     internal: true,
     refusals: { conflict: 'The session is not the agent’s newest.' },

@@ -15,13 +15,14 @@ const make = operation({
   detail: 'Once.',
   effect: 'write',
   scope: 'thing:write',
-  input: z.strictObject({
-    name: z.string().describe('Its name.'),
-    maxParts: z.int().default(3),
-    kind: z.enum(['a', 'b']).optional(),
-    labels: z.array(z.string()).nullable().default(null),
-  }),
-  output: thing,
+  input: () =>
+    z.strictObject({
+      name: z.string().describe('Its name.'),
+      maxParts: z.int().default(3),
+      kind: z.enum(['a', 'b']).optional(),
+      labels: z.array(z.string()).nullable().default(null),
+    }),
+  output: () => thing,
   route: 'POST /things',
   positional: ['name'],
   refusals: { conflict: 'The name is taken.' },
@@ -31,8 +32,8 @@ const list = operation({
   summary: 'Lists things.',
   effect: 'read',
   scope: 'thing:read',
-  input: z.strictObject({}),
-  output: z.strictObject({ things: z.array(thing) }),
+  input: () => z.strictObject({}),
+  output: () => z.strictObject({ things: z.array(thing) }),
   route: 'GET /things',
 });
 

@@ -13,8 +13,8 @@ const spec = {
   summary: 'x',
   effect: 'read',
   scope: 'thing:read',
-  input: z.strictObject({ thing: z.string() }),
-  output: z.strictObject({ thing: z.string() }),
+  input: () => z.strictObject({ thing: z.string() }),
+  output: () => z.strictObject({ thing: z.string() }),
 } as const;
 const get = operation({ ...spec, name: 'thing.get', route: 'GET /things/:thing' });
 const inner = operation({ ...spec, name: 'thing.inner', scope: 'secret:read', route: 'GET /inner', internal: true });

@@ -8,7 +8,7 @@ const base = {
   summary: 'A.',
   effect: 'read' as const,
   scope: 'a:read',
-  output: z.null(),
+  output: () => z.null(),
   route: 'GET /a' as const,
 };
 
@@ -27,7 +27,7 @@ it('says of each field what a door with text needs', () => {
     id: z.string().trim().pipe(z.string().min(1)),
     idOrNumber: z.union([z.string(), z.number()]),
   });
-  expect(fieldsOfInput(operation({ ...base, input }))).toEqual([
+  expect(fieldsOfInput(operation({ ...base, input: () => input }))).toEqual([
     { name: 'text', kind: 'string', required: true, nullable: false, description: 'Words.' },
     { name: 'count', kind: 'number', required: false, nullable: false, default: 3, description: 'How many.' },
     { name: 'on', kind: 'boolean', required: false, nullable: false },

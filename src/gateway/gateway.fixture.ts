@@ -31,9 +31,9 @@ interface Tree {
 const tree: z.ZodType<Tree, Tree> = z.strictObject({ label: z.string(), children: z.lazy(() => z.array(tree)) });
 const note = z.strictObject({ id: noteId, title: z.string(), kind, priority: z.int(), tags: z.array(z.string()) });
 
-const noteCreated = event('note.created', note);
-const noteRenamed = event('note.renamed', z.strictObject({ title: z.string() }));
-const noteRemoved = event('memo.removed', z.strictObject({}));
+const noteCreated = event('note.created', () => note);
+const noteRenamed = event('note.renamed', () => z.strictObject({ title: z.string() }));
+const noteRemoved = event('memo.removed', () => z.strictObject({}));
 
 const base = { scope: 'note:write', effect: 'write' as const };
 
@@ -41,15 +41,16 @@ export const createNote = operation({
   ...base,
   name: 'note.create',
   summary: 'Create a note.',
-  input: z.strictObject({
-    title: z.string().min(1).max(20_000).describe('Its title.'),
-    kind: kind.default('idea'),
-    priority: z.int().min(-10).max(10).default(0).describe('Higher is sooner.'),
-    tags: z.array(z.string().max(50)).max(20).optional(),
-    meta: z.unknown().optional().describe('Anything.'),
-    tree: tree.optional(),
-  }),
-  output: note,
+  input: () =>
+    z.strictObject({
+      title: z.string().min(1).max(20_000).describe('Its title.'),
+      kind: kind.default('idea'),
+      priority: z.int().min(-10).max(10).default(0).describe('Higher is sooner.'),
+      tags: z.array(z.string().max(50)).max(20).optional(),
+      meta: z.unknown().optional().describe('Anything.'),
+      tree: tree.optional(),
+    }),
+  output: () => note,
   route: 'POST /notes',
   refusals: { conflict: 'the title is taken' },
 });
@@ -58,8 +59,8 @@ export const getNote = operation({
   summary: 'Show a note.',
   scope: 'note:read',
   effect: 'read',
-  input: z.strictObject({ note: noteId }),
-  output: note,
+  input: () => z.strictObject({ note: noteId }),
+  output: () => note,
   route: 'GET /notes/:note',
 });
 export const listNotes = operation({
@@ -67,23 +68,24 @@ export const listNotes = operation({
   summary: 'List notes.',
   scope: 'note:read',
   effect: 'read',
-  input: z.strictObject({
-    limit: z.int().min(1).max(1000).default(100).describe('At most so many.'),
-    kind: z.array(kind).optional(),
-    urgent: z.boolean().optional(),
-    parent: z.string().nullable().optional(),
-    above: z.number().nullable().optional(),
-    where: z.strictObject({ title: z.string() }).optional(),
-  }),
-  output: z.strictObject({ notes: z.array(note), asked: z.unknown() }),
+  input: () =>
+    z.strictObject({
+      limit: z.int().min(1).max(1000).default(100).describe('At most so many.'),
+      kind: z.array(kind).optional(),
+      urgent: z.boolean().optional(),
+      parent: z.string().nullable().optional(),
+      above: z.number().nullable().optional(),
+      where: z.strictObject({ title: z.string() }).optional(),
+    }),
+  output: () => z.strictObject({ notes: z.array(note), asked: z.unknown() }),
   route: 'GET /notes',
 });
 export const renameNote = operation({
   ...base,
   name: 'note.rename',
   summary: 'Rename a note.',
-  input: z.strictObject({ note: noteId, title: z.string().min(1).max(200) }),
-  output: note,
+  input: () => z.strictObject({ note: noteId, title: z.string().min(1).max(200) }),
+  output: () => note,
   route: 'POST /notes/:note/rename',
 });
 export const removeNote = operation({
@@ -91,24 +93,24 @@ export const removeNote = operation({
   effect: 'destroy',
   name: 'note.remove',
   summary: 'Remove a note.',
-  input: z.strictObject({ note: noteId, reason: z.string().optional() }),
-  output: z.strictObject({}),
+  input: () => z.strictObject({ note: noteId, reason: z.string().optional() }),
+  output: () => z.strictObject({}),
   route: 'DELETE /notes/:note',
 });
 const refuseNote = operation({
   ...base,
   name: 'note.refuse',
   summary: 'Refuse in a chosen way.',
-  input: z.strictObject({ code: z.enum(errorCodes) }),
-  output: z.strictObject({}),
+  input: () => z.strictObject({ code: z.enum(errorCodes) }),
+  output: () => z.strictObject({}),
   route: 'POST /notes/refuse',
 });
 export const failNote = operation({
   ...base,
   name: 'note.fail',
   summary: 'Fail.',
-  input: z.strictObject({}),
-  output: z.strictObject({}),
+  input: () => z.strictObject({}),
+  output: () => z.strictObject({}),
   route: 'PUT /notes/fail',
 });
 export const waitNote = operation({
@@ -116,16 +118,16 @@ export const waitNote = operation({
   effect: 'read',
   name: 'note.wait',
   summary: 'Wait until the caller has gone.',
-  input: z.strictObject({}),
-  output: z.strictObject({}),
+  input: () => z.strictObject({}),
+  output: () => z.strictObject({}),
   route: 'POST /notes/wait',
 });
 const importNote = operation({
   ...base,
   name: 'note.import',
   summary: 'Create a note from what is read outside.',
-  input: z.strictObject({ source: z.string().min(1) }),
-  output: note,
+  input: () => z.strictObject({ source: z.string().min(1) }),
+  output: () => note,
   route: 'POST /notes/import',
 });
 const dropNote = operation({
@@ -133,8 +135,8 @@ const dropNote = operation({
   effect: 'destroy',
   name: 'note.drop',
   summary: 'Rename a note and remove it.',
-  input: z.strictObject({ note: noteId, title: z.string().default('dropped') }),
-  output: note,
+  input: () => z.strictObject({ note: noteId, title: z.string().default('dropped') }),
+  output: () => note,
   route: 'POST /notes/:note/drop',
 });
 const bigNote = operation({
@@ -142,8 +144,8 @@ const bigNote = operation({
   summary: 'A long answer.',
   scope: 'note:read',
   effect: 'read',
-  input: z.strictObject({ size: z.int().min(0).max(50_000_000) }),
-  output: z.string(),
+  input: () => z.strictObject({ size: z.int().min(0).max(50_000_000) }),
+  output: () => z.string(),
   route: 'GET /notes/big/:size',
 });
 

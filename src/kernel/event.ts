@@ -1,4 +1,5 @@
 import type * as z from 'zod';
+import { once } from './once.ts';
 
 /** A kind of event: its name (`task.created`), the version of its data, and the shape of its data. */
 export interface EventDefinition<Data = unknown> {
@@ -7,8 +8,16 @@ export interface EventDefinition<Data = unknown> {
   readonly schema: z.ZodType<Data>;
 }
 
-export function event<Data>(type: string, schema: z.ZodType<Data>, version = 1): EventDefinition<Data> {
-  return { type, version, schema };
+/** The schema is made when it is first asked for: whoever only emits the event never does. */
+export function event<Data>(type: string, schema: () => z.ZodType<Data>, version = 1): EventDefinition<Data> {
+  const made = once(schema);
+  return {
+    type,
+    version,
+    get schema() {
+      return made();
+    },
+  };
 }
 
 /** One record of the log. `at` is in milliseconds; `previous` and `hash` chain the records (SHA-256, base64url). */

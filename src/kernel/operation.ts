@@ -1,4 +1,5 @@
 import type * as z from 'zod';
+import { once } from './once.ts';
 
 /** What an operation does to the world; `destroy` may lose something and asks for a token. */
 export type Effect = 'read' | 'write' | 'destroy';
@@ -44,8 +45,23 @@ export type InputOf<Op> = Op extends Operation<infer Input, z.ZodType> ? z.input
 export type ParsedOf<Op> = Op extends Operation<infer Input, z.ZodType> ? z.output<Input> : never;
 export type OutputOf<Op> = Op extends Operation<z.ZodType, infer Output> ? z.output<Output> : never;
 
+/** An operation as it is written down: its schemas are made when they are first asked for, because few of them are in any one process. */
+type Spec<Input extends z.ZodType, Output extends z.ZodType> = Omit<Operation<Input, Output>, 'input' | 'output'> & {
+  readonly input: () => Input;
+  readonly output: () => Output;
+};
+
 export function operation<Input extends z.ZodType, Output extends z.ZodType>(
-  spec: Operation<Input, Output>,
+  spec: Spec<Input, Output>,
 ): Operation<Input, Output> {
-  return spec;
+  const [input, output] = [once(spec.input), once(spec.output)];
+  return {
+    ...spec,
+    get input() {
+      return input();
+    },
+    get output() {
+      return output();
+    },
+  };
 }

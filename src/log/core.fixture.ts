@@ -7,7 +7,14 @@ import { refuseCore, serveCore } from './core.ts';
 import { itemHandlers, openSample } from './sample.fixture.ts';
 
 const { folder, commitDelay }: { folder: string; commitDelay: number } = workerData;
-const spec = { summary: 'x', effect: 'write', scope: 'x', route: 'POST /x', input: z.any(), output: z.any() } as const;
+const spec = {
+  summary: 'x',
+  effect: 'write',
+  scope: 'x',
+  route: 'POST /x',
+  input: () => z.any(),
+  output: () => z.any(),
+} as const;
 
 const handlers = [
   ...itemHandlers,

@@ -4,8 +4,7 @@ import { on, type Reader, type View } from '../kernel/handler.ts';
 import { canonicalJson, sha256 } from '../kernel/hash.ts';
 
 /** A call that carried an idempotency key was carried out; the same key again gives the same output. */
-export const callKept = event(
-  'call.kept',
+export const callKept = event('call.kept', () =>
   z.strictObject({ key: z.string(), operation: z.string(), inputHash: z.string(), output: z.unknown() }),
 );
 

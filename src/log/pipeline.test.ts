@@ -50,8 +50,8 @@ const odd = (name: string, run: Parameters<typeof command>[1]): { op: { name: st
     effect: 'write',
     scope: 'x',
     route: 'POST /x',
-    input: z.any(),
-    output: z.any(),
+    input: () => z.any(),
+    output: () => z.any(),
   });
   return { op, handler: command(op, run) };
 };

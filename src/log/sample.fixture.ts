@@ -15,9 +15,11 @@ import type { Sealed } from './payload.ts';
 import { SqliteLog } from './sqlite.ts';
 import { Views } from './views.ts';
 
-export const itemAdded = event('item.added', z.strictObject({ title: z.string(), weight: z.number().optional() }));
-const itemRenamed = event('item.renamed', z.strictObject({ title: z.string() }));
-const itemRemoved = event('item.removed', z.strictObject({}));
+export const itemAdded = event('item.added', () =>
+  z.strictObject({ title: z.string(), weight: z.number().optional() }),
+);
+const itemRenamed = event('item.renamed', () => z.strictObject({ title: z.string() }));
+const itemRemoved = event('item.removed', () => z.strictObject({}));
 
 export const itemView: View = {
   name: 'item',
@@ -50,22 +52,27 @@ const spec = { summary: 'For the tests.', effect: 'write', scope: 'item:write', 
 const titled = z.strictObject({ title: z.string() });
 const ided = z.strictObject({ id: z.string() });
 
-export const addItem = operation({ ...spec, name: 'item.add', input: titled, output: ided });
-export const addAndFail = operation({ ...spec, name: 'item.addAndFail', input: titled, output: ided });
+export const addItem = operation({ ...spec, name: 'item.add', input: () => titled, output: () => ided });
+export const addAndFail = operation({ ...spec, name: 'item.addAndFail', input: () => titled, output: () => ided });
 export const addTwo = operation({
   ...spec,
   name: 'item.addTwo',
-  input: titled,
-  output: z.strictObject({ id: z.string(), failed: z.boolean() }),
+  input: () => titled,
+  output: () => z.strictObject({ id: z.string(), failed: z.boolean() }),
 });
 export const countItems = operation({
   ...spec,
   name: 'item.count',
   effect: 'read',
-  input: z.strictObject({}),
-  output: z.number(),
+  input: () => z.strictObject({}),
+  output: () => z.number(),
 });
-export const touchItem = operation({ ...spec, name: 'item.touch', input: z.strictObject({}), output: z.undefined() });
+export const touchItem = operation({
+  ...spec,
+  name: 'item.touch',
+  input: () => z.strictObject({}),
+  output: () => z.undefined(),
+});
 
 export const itemHandlers: readonly Handler[] = [
   command(addItem, (ctx, { title }) => {

@@ -222,7 +222,7 @@ const seenCommand = z.strictObject({
 
 /** The stream of each is `policy`. */
 export const policyEvents = {
-  changed: event('policy.changed', z.strictObject({ set: z.array(policyRule), removed: z.array(z.string()) })),
+  changed: event('policy.changed', () => z.strictObject({ set: z.array(policyRule), removed: z.array(z.string()) })),
 };
 
 const change = z.strictObject({
@@ -237,14 +237,16 @@ export const policyOps = {
     summary: 'Shows the rules that hold, the strongest first, and where each comes from.',
     effect: 'read',
     scope: 'policy:read',
-    input: z.strictObject({
-      cwd: text.optional().describe('A repository whose own rules are shown as well.'),
-      layer: z.enum(layers).optional(),
-    }),
-    output: z.strictObject({
-      default: z.enum(effects),
-      rules: z.array(z.strictObject({ layer: z.enum(layers), ...policyRule.shape })),
-    }),
+    input: () =>
+      z.strictObject({
+        cwd: text.optional().describe('A repository whose own rules are shown as well.'),
+        layer: z.enum(layers).optional(),
+      }),
+    output: () =>
+      z.strictObject({
+        default: z.enum(effects),
+        rules: z.array(z.strictObject({ layer: z.enum(layers), ...policyRule.shape })),
+      }),
     route: 'GET /policy',
   }),
   set: operation({
@@ -253,8 +255,8 @@ export const policyOps = {
       'Sets or takes back rules; they stand beside those of the home folder’s policy.yaml and replace those with the same id.',
     effect: 'write',
     scope: 'policy:write',
-    input: change,
-    output: z.strictObject({ set: z.array(z.string()), removed: z.array(z.string()) }),
+    input: () => change,
+    output: () => z.strictObject({ set: z.array(z.string()), removed: z.array(z.string()) }),
     route: 'POST /policy',
     refusals: { invalid: 'A rule cannot be read; each issue names the field.' },
   }),
@@ -263,8 +265,8 @@ export const policyOps = {
     summary: 'Records rules that were read without a mistake.',
     effect: 'write',
     scope: 'policy:write',
-    input: change,
-    output: z.strictObject({ set: z.array(z.string()), removed: z.array(z.string()) }),
+    input: () => change,
+    output: () => z.strictObject({ set: z.array(z.string()), removed: z.array(z.string()) }),
     route: 'POST /policy/record',
     internal: true,
   }),
@@ -275,15 +277,17 @@ export const policyOps = {
       'maos policy check -- rm -rf build puts the words together as a line for a shell. Put a line with pipes and quotes in quotes.',
     effect: 'read',
     scope: 'policy:read',
-    input: z.strictObject({
-      argv: z.array(z.string()).min(1).max(1_000).optional().describe('A program and its arguments.'),
-      ...actionFields,
-    }),
-    output: z.strictObject({
-      ...decision,
-      suspicious: z.array(z.string()).describe('Characters that hide what is meant.'),
-      commands: z.array(seenCommand).describe('Every program that would run, and what is said about each.'),
-    }),
+    input: () =>
+      z.strictObject({
+        argv: z.array(z.string()).min(1).max(1_000).optional().describe('A program and its arguments.'),
+        ...actionFields,
+      }),
+    output: () =>
+      z.strictObject({
+        ...decision,
+        suspicious: z.array(z.string()).describe('Characters that hide what is meant.'),
+        commands: z.array(seenCommand).describe('Every program that would run, and what is said about each.'),
+      }),
     route: 'POST /policy/check',
     positional: ['command'],
     rest: true,
@@ -293,18 +297,20 @@ export const policyOps = {
     summary: 'Runs the tests that came with the rules of MAOS, and those of a policy file against its own rules.',
     effect: 'read',
     scope: 'policy:read',
-    input: z.strictObject({
-      file: text
-        .optional()
-        .describe('A policy file, absolute. Default: policy.yaml in the home folder, when there is one.'),
-      content: z.string().max(1_000_000).optional().describe('The text of a policy file, instead of a file.'),
-    }),
-    output: z.strictObject({
-      passed: z.int(),
-      failed: z.array(
-        z.strictObject({ name: z.string(), expected: z.string(), got: z.string(), rule: z.string().nullable() }),
-      ),
-    }),
+    input: () =>
+      z.strictObject({
+        file: text
+          .optional()
+          .describe('A policy file, absolute. Default: policy.yaml in the home folder, when there is one.'),
+        content: z.string().max(1_000_000).optional().describe('The text of a policy file, instead of a file.'),
+      }),
+    output: () =>
+      z.strictObject({
+        passed: z.int(),
+        failed: z.array(
+          z.strictObject({ name: z.string(), expected: z.string(), got: z.string(), rule: z.string().nullable() }),
+        ),
+      }),
     route: 'POST /policy/test',
     positional: ['file'],
     refusals: { invalid: 'The file cannot be read as a policy; each issue has line and column.' },
@@ -314,13 +320,14 @@ export const policyOps = {
     summary: 'Tells how often each rule decided since the server started.',
     effect: 'read',
     scope: 'policy:read',
-    input: z.strictObject({}),
-    output: z.strictObject({
-      since: z.int(),
-      decisions: z.int(),
-      effects: z.strictObject({ allow: z.int(), ask: z.int(), block: z.int() }),
-      rules: z.array(z.strictObject({ rule: z.string().nullable(), count: z.int(), last: z.int() })),
-    }),
+    input: () => z.strictObject({}),
+    output: () =>
+      z.strictObject({
+        since: z.int(),
+        decisions: z.int(),
+        effects: z.strictObject({ allow: z.int(), ask: z.int(), block: z.int() }),
+        rules: z.array(z.strictObject({ rule: z.string().nullable(), count: z.int(), last: z.int() })),
+      }),
     route: 'GET /policy/stats',
   }),
 } as const;

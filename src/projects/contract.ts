@@ -26,13 +26,12 @@ export type Project = z.output<typeof project>;
 /** The stream of each is the project's id. */
 export const projectEvents = {
   /** Records of an older MAOS say nothing of a team. */
-  added: event(
-    'project.added',
+  added: event('project.added', () =>
     z.strictObject({ name: z.string(), path: z.string(), team: z.string().nullable().optional() }),
   ),
-  updated: event('project.updated', z.strictObject({ team: z.string().nullable() })),
-  moved: event('project.moved', z.strictObject({ path: z.string() })),
-  removed: event('project.removed', z.strictObject({})),
+  updated: event('project.updated', () => z.strictObject({ team: z.string().nullable() })),
+  moved: event('project.moved', () => z.strictObject({ path: z.string() })),
+  removed: event('project.removed', () => z.strictObject({})),
 };
 
 /** What can be done with projects. */
@@ -42,12 +41,13 @@ export const projectOps = {
     summary: 'Makes a git repository known; a repository that is already known is returned as it is.',
     effect: 'write',
     scope: 'project:write',
-    input: z.strictObject({
-      path: absolutePath.describe('The repository, or a folder inside it; absolute.'),
-      name: z.string().min(1).max(80).optional().describe('Default: the folder’s name.'),
-      team: team.optional().describe('The team it belongs to; a project that is known already keeps its own.'),
-    }),
-    output: project,
+    input: () =>
+      z.strictObject({
+        path: absolutePath.describe('The repository, or a folder inside it; absolute.'),
+        name: z.string().min(1).max(80).optional().describe('Default: the folder’s name.'),
+        team: team.optional().describe('The team it belongs to; a project that is known already keeps its own.'),
+      }),
+    output: () => project,
     route: 'POST /projects',
     positional: ['path'],
     refusals: { invalid: 'The folder is not a git repository with a commit; it says how to make it one.' },
@@ -57,8 +57,8 @@ export const projectOps = {
     summary: 'Makes a repository from a folder, with one commit, unless there is one already; and makes it known.',
     effect: 'write',
     scope: 'project:write',
-    input: z.strictObject({ template: absolutePath, path: absolutePath }),
-    output: project,
+    input: () => z.strictObject({ template: absolutePath, path: absolutePath }),
+    output: () => project,
     route: 'POST /projects/make',
     internal: true,
   }),
@@ -67,8 +67,8 @@ export const projectOps = {
     summary: 'Records a repository whose folder was inspected.',
     effect: 'write',
     scope: 'project:write',
-    input: z.strictObject({ path: z.string(), name: z.string(), team: team.nullable().default(null) }),
-    output: project,
+    input: () => z.strictObject({ path: z.string(), name: z.string(), team: team.nullable().default(null) }),
+    output: () => project,
     route: 'POST /projects/record',
     internal: true,
   }),
@@ -77,8 +77,8 @@ export const projectOps = {
     summary: 'Shows a project.',
     effect: 'read',
     scope: 'project:read',
-    input: z.strictObject({ project: projectId }),
-    output: project,
+    input: () => z.strictObject({ project: projectId }),
+    output: () => project,
     route: 'GET /projects/:project',
     positional: ['project'],
   }),
@@ -87,8 +87,8 @@ export const projectOps = {
     summary: 'Lists the projects.',
     effect: 'read',
     scope: 'project:read',
-    input: z.strictObject({}),
-    output: z.strictObject({ projects: z.array(project) }),
+    input: () => z.strictObject({}),
+    output: () => z.strictObject({ projects: z.array(project) }),
     route: 'GET /projects',
   }),
   update: operation({
@@ -96,8 +96,8 @@ export const projectOps = {
     summary: 'Gives a project, with its runs, tasks, agents and workspaces, to another team.',
     effect: 'write',
     scope: 'project:write',
-    input: z.strictObject({ project: projectId, team: team.nullable().describe('null: to none.') }),
-    output: project,
+    input: () => z.strictObject({ project: projectId, team: team.nullable().describe('null: to none.') }),
+    output: () => project,
     route: 'PATCH /projects/:project',
     positional: ['project'],
   }),
@@ -106,11 +106,12 @@ export const projectOps = {
     summary: 'Says where a repository is now, after its folder was moved.',
     effect: 'write',
     scope: 'project:write',
-    input: z.strictObject({
-      project: projectId,
-      path: absolutePath.describe('The repository’s new folder, or one inside it; absolute.'),
-    }),
-    output: project,
+    input: () =>
+      z.strictObject({
+        project: projectId,
+        path: absolutePath.describe('The repository’s new folder, or one inside it; absolute.'),
+      }),
+    output: () => project,
     route: 'POST /projects/:project/move',
     positional: ['project', 'path'],
     refusals: {
@@ -123,8 +124,8 @@ export const projectOps = {
     summary: 'Records where a repository is now, once its new folder was inspected.',
     effect: 'write',
     scope: 'project:write',
-    input: z.strictObject({ project: projectId, path: z.string() }),
-    output: project,
+    input: () => z.strictObject({ project: projectId, path: z.string() }),
+    output: () => project,
     route: 'POST /projects/:project/relocate',
     internal: true,
     refusals: { conflict: 'Another project has this folder.' },
@@ -135,8 +136,8 @@ export const projectOps = {
       'Takes a project off the list; its repository and its runs are not touched, and adding it again brings it back.',
     effect: 'destroy',
     scope: 'project:write',
-    input: z.strictObject({ project: projectId }),
-    output: project,
+    input: () => z.strictObject({ project: projectId }),
+    output: () => project,
     route: 'DELETE /projects/:project',
     positional: ['project'],
   }),

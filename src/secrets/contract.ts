@@ -48,12 +48,12 @@ const session = {
 /** The stream is the secret’s id, but for `keyed`: there it is the agent’s. Values are in the log only in envelopes. */
 export const secretEvents = {
   /** Records of an older MAOS say nothing of a team. */
-  set: event('secret.set', z.strictObject({ name: z.string(), sealed: z.string(), team: ofTeam.optional() })),
-  linked: event('secret.linked', z.strictObject({ name: z.string(), variable: z.string(), team: ofTeam })),
-  shared: event('secret.shared', z.strictObject({ with: z.array(z.string()) })),
-  removed: event('secret.removed', z.strictObject({})),
-  used: event('secret.used', z.strictObject({ session: z.string() })),
-  keyed: event('session.keyed', z.strictObject({ generation: z.int(), publicKey: z.string() })),
+  set: event('secret.set', () => z.strictObject({ name: z.string(), sealed: z.string(), team: ofTeam.optional() })),
+  linked: event('secret.linked', () => z.strictObject({ name: z.string(), variable: z.string(), team: ofTeam })),
+  shared: event('secret.shared', () => z.strictObject({ with: z.array(z.string()) })),
+  removed: event('secret.removed', () => z.strictObject({})),
+  used: event('secret.used', () => z.strictObject({ session: z.string() })),
+  keyed: event('session.keyed', () => z.strictObject({ generation: z.int(), publicKey: z.string() })),
 };
 
 const used = {
@@ -71,17 +71,18 @@ export const secretOps = {
       'The value is sealed before it is written anywhere. Sessions that run keep the value that they were given; earlier values stay known for hiding them in what is shown.',
     effect: 'write',
     scope: 'secret:write',
-    input: z.strictObject({
-      name: secretName,
-      value: z
-        .string()
-        .min(1)
-        .max(longestValue)
-        .refine((value) => !value.includes('\0'), 'Holds a zero byte.')
-        .describe('The value.'),
-      team: ofTeam.optional(),
-    }),
-    output: secret,
+    input: () =>
+      z.strictObject({
+        name: secretName,
+        value: z
+          .string()
+          .min(1)
+          .max(longestValue)
+          .refine((value) => !value.includes('\0'), 'Holds a zero byte.')
+          .describe('The value.'),
+        team: ofTeam.optional(),
+      }),
+    output: () => secret,
     route: 'PUT /secrets/:name',
     positional: ['name'],
     secrets: ['value'],
@@ -95,15 +96,16 @@ export const secretOps = {
       'Only for callers that are bound to no team, because the environment of the server is nobody’s. A team whose secret it is needs no right to it.',
     effect: 'write',
     scope: 'secret:write',
-    input: z.strictObject({
-      name: secretName,
-      variable: z
-        .string()
-        .regex(/^(?!MAOS_)[A-Za-z_][A-Za-z0-9_]{0,199}$/, 'Is not a variable, or one of MAOS.')
-        .describe('Its name in the environment of the server.'),
-      team: ofTeam.optional(),
-    }),
-    output: secret,
+    input: () =>
+      z.strictObject({
+        name: secretName,
+        variable: z
+          .string()
+          .regex(/^(?!MAOS_)[A-Za-z_][A-Za-z0-9_]{0,199}$/, 'Is not a variable, or one of MAOS.')
+          .describe('Its name in the environment of the server.'),
+        team: ofTeam.optional(),
+      }),
+    output: () => secret,
     route: 'POST /secrets/:name/link',
     positional: ['name', 'variable'],
   }),
@@ -112,11 +114,12 @@ export const secretOps = {
     summary: 'Says which other teams are given a secret as well; what they were given before they keep.',
     effect: 'write',
     scope: 'secret:write',
-    input: z.strictObject({
-      name: secretText,
-      with: z.array(team).max(100).describe('All of them; none: nobody else is given it any more.'),
-    }),
-    output: secret,
+    input: () =>
+      z.strictObject({
+        name: secretText,
+        with: z.array(team).max(100).describe('All of them; none: nobody else is given it any more.'),
+      }),
+    output: () => secret,
     route: 'POST /secrets/:name/share',
     positional: ['name'],
     refusals: { not_found: 'There is no secret of this name.', conflict: 'Secrets of several teams have this name.' },
@@ -126,8 +129,8 @@ export const secretOps = {
     summary: 'Lists the secrets: their names, when and by whom they were set. Never a value.',
     effect: 'read',
     scope: 'secret:read',
-    input: z.strictObject({}),
-    output: z.strictObject({ secrets: z.array(secret) }),
+    input: () => z.strictObject({}),
+    output: () => z.strictObject({ secrets: z.array(secret) }),
     route: 'GET /secrets',
   }),
   remove: operation({
@@ -136,8 +139,8 @@ export const secretOps = {
     detail: 'Its sealed values stay in the log, which is never changed. End the credential itself where it was issued.',
     effect: 'destroy',
     scope: 'secret:write',
-    input: z.strictObject({ name: secretText }),
-    output: secret,
+    input: () => z.strictObject({ name: secretText }),
+    output: () => secret,
     route: 'DELETE /secrets/:name',
     positional: ['name'],
     refusals: { not_found: 'There is no secret of this name.', conflict: 'Secrets of several teams have this name.' },
@@ -149,10 +152,11 @@ export const secretOps = {
       'With keep, the master key is kept in another way from now on. A kill at any moment leaves the old keys or the new ones.',
     effect: 'write',
     scope: 'secret:rotate',
-    input: z.strictObject({
-      keep: z.enum(['file', 'keyring']).optional().describe('How the new master key is kept. Default: as before.'),
-    }),
-    output: keyring,
+    input: () =>
+      z.strictObject({
+        keep: z.enum(['file', 'keyring']).optional().describe('How the new master key is kept. Default: as before.'),
+      }),
+    output: () => keyring,
     route: 'POST /secrets/rotate',
     refusals: { unavailable: 'The keys cannot be opened, or the keyring of the system cannot be used.' },
   }),
@@ -163,8 +167,8 @@ export const secretOps = {
       'No key is kept on the disk then: each later start of the server needs the passphrase, in the file that MAOS_PASSPHRASE_FILE names or in MAOS_PASSPHRASE.',
     effect: 'write',
     scope: 'secret:rotate',
-    input: z.strictObject({ passphrase: z.string().min(8).max(1_000).describe('The new passphrase.') }),
-    output: keyring,
+    input: () => z.strictObject({ passphrase: z.string().min(8).max(1_000).describe('The new passphrase.') }),
+    output: () => keyring,
     route: 'POST /secrets/protect',
     secrets: ['passphrase'],
     refusals: { unavailable: 'The keys cannot be opened.' },
@@ -174,8 +178,8 @@ export const secretOps = {
     summary: 'Tells how the master key is kept and how old the data keys are.',
     effect: 'read',
     scope: 'secret:read',
-    input: z.strictObject({}),
-    output: keyring,
+    input: () => z.strictObject({}),
+    output: () => keyring,
     route: 'GET /secrets/keys',
   }),
   record: operation({
@@ -183,8 +187,8 @@ export const secretOps = {
     summary: 'Records a sealed value.',
     effect: 'write',
     scope: 'secret:write',
-    input: z.strictObject({ id: z.string(), name: secretName, sealed: z.string(), team: ofTeam.default(null) }),
-    output: secret,
+    input: () => z.strictObject({ id: z.string(), name: secretName, sealed: z.string(), team: ofTeam.default(null) }),
+    output: () => secret,
     route: 'POST /secrets/record',
     internal: true,
     refusals: { conflict: 'The name was given to another secret meanwhile.' },
@@ -194,8 +198,8 @@ export const secretOps = {
     summary: 'Gives the values of secrets to a session that is being started, and records that it was given them.',
     effect: 'write',
     scope: 'secret:reveal',
-    input: z.strictObject(used),
-    output: z.strictObject({ values: z.record(z.string(), z.string()) }),
+    input: () => z.strictObject(used),
+    output: () => z.strictObject({ values: z.record(z.string(), z.string()) }),
     route: 'POST /secrets/reveal',
     secrets: ['values'],
     internal: true,
@@ -206,8 +210,8 @@ export const secretOps = {
     summary: 'Records that a session is given secrets; refuses a name that is not there.',
     effect: 'write',
     scope: 'secret:reveal',
-    input: z.strictObject(used),
-    output: z.strictObject({}),
+    input: () => z.strictObject(used),
+    output: () => z.strictObject({}),
     route: 'POST /secrets/use',
     internal: true,
     refusals: { not_found: 'There is no secret of one of the names.' },
@@ -217,8 +221,8 @@ export const secretOps = {
     summary: 'Records the public half of the key that a session signs with.',
     effect: 'write',
     scope: 'agent:write',
-    input: z.strictObject({ ...session, publicKey: z.string().regex(/^[A-Za-z0-9_-]{43}$/) }),
-    output: z.strictObject({}),
+    input: () => z.strictObject({ ...session, publicKey: z.string().regex(/^[A-Za-z0-9_-]{43}$/) }),
+    output: () => z.strictObject({}),
     route: 'POST /signers',
     internal: true,
   }),
@@ -227,8 +231,8 @@ export const secretOps = {
     summary: 'Shows the public half of the key that a session of an agent signs with (Ed25519, base64url).',
     effect: 'read',
     scope: 'agent:read',
-    input: z.strictObject(session),
-    output: z.strictObject({ signer: z.string(), publicKey: z.string(), at: z.int() }),
+    input: () => z.strictObject(session),
+    output: () => z.strictObject({ signer: z.string(), publicKey: z.string(), at: z.int() }),
     route: 'GET /signers/:agent/:generation',
     positional: ['agent', 'generation'],
     refusals: { not_found: 'The session has no key.' },

@@ -88,9 +88,8 @@ const created = z.strictObject({
 
 /** The stream of each is the task's id. */
 export const taskEvents = {
-  created: event('task.created', created),
-  updated: event(
-    'task.updated',
+  created: event('task.created', () => created),
+  updated: event('task.updated', () =>
     z.strictObject({
       title: z.string().optional(),
       description: z.string().optional(),
@@ -99,25 +98,26 @@ export const taskEvents = {
       payload: z.record(z.string(), z.unknown()).optional(),
     }),
   ),
-  assigned: event('task.assigned', z.strictObject({ assignee: z.string().nullable() })),
+  assigned: event('task.assigned', () => z.strictObject({ assignee: z.string().nullable() })),
   /** It can be claimed (again). */
-  queued: event(
-    'task.queued',
+  queued: event('task.queued', () =>
     z.strictObject({ reason: z.enum(['needs_met', 'due', 'released', 'retried', 'resolved']) }),
   ),
-  claimed: event('task.claimed', z.strictObject({ by: z.string(), fence: z.int(), attempt: z.int() })),
+  claimed: event('task.claimed', () => z.strictObject({ by: z.string(), fence: z.int(), attempt: z.int() })),
   /** The claim ended without a result; the attempt counts. */
-  released: event('task.released', z.strictObject({ fence: z.int(), reason: z.string() })),
+  released: event('task.released', () => z.strictObject({ fence: z.int(), reason: z.string() })),
   /** It waits for a time. `free`: the attempt that ended does not count against the retries. */
   /** Further needs were found while it was worked on. */
-  depended: event('task.depended', z.strictObject({ fence: z.int(), needs: z.array(z.string()) })),
-  delayed: event('task.delayed', z.strictObject({ until: z.int(), error: taskError.nullable(), free: z.boolean() })),
+  depended: event('task.depended', () => z.strictObject({ fence: z.int(), needs: z.array(z.string()) })),
+  delayed: event('task.delayed', () =>
+    z.strictObject({ until: z.int(), error: taskError.nullable(), free: z.boolean() }),
+  ),
   /** It was tried again while some of its needs are still open. */
-  blocked: event('task.blocked', z.strictObject({ reason: z.string() })),
-  waiting: event('task.waiting', z.strictObject({ for: z.string(), reason: z.string() })),
-  completed: event('task.completed', z.strictObject({ result: z.unknown() })),
-  failed: event('task.failed', z.strictObject({ error: taskError })),
-  cancelled: event('task.cancelled', z.strictObject({ reason: z.string() })),
+  blocked: event('task.blocked', () => z.strictObject({ reason: z.string() })),
+  waiting: event('task.waiting', () => z.strictObject({ for: z.string(), reason: z.string() })),
+  completed: event('task.completed', () => z.strictObject({ result: z.unknown() })),
+  failed: event('task.failed', () => z.strictObject({ error: taskError })),
+  cancelled: event('task.cancelled', () => z.strictObject({ reason: z.string() })),
 };
 
 const taskId = z.string().min(1).max(80).describe('The task: its id or a unique beginning of it.');
@@ -143,8 +143,8 @@ export const taskOps = {
     detail: 'A replay under the same idempotency key gives the same task.',
     effect: 'write',
     scope: 'task:write',
-    input: z.strictObject(newTask),
-    output: task,
+    input: () => z.strictObject(newTask),
+    output: () => task,
     route: 'POST /tasks',
     positional: ['title'],
     refusals: {
@@ -160,8 +160,8 @@ export const taskOps = {
     detail: 'All or nothing.',
     effect: 'write',
     scope: 'task:write',
-    input: newTasks,
-    output: addedTasks,
+    input: () => newTasks,
+    output: () => addedTasks,
     route: 'POST /tasks/batch',
     refusals: {
       invalid: 'Two tasks have the same ref.',
@@ -175,8 +175,8 @@ export const taskOps = {
     summary: 'Adds the tasks of a run, as task.batch adds others.',
     effect: 'write',
     scope: 'task:write',
-    input: newTasks,
-    output: addedTasks,
+    input: () => newTasks,
+    output: () => addedTasks,
     route: 'POST /tasks/plan',
     internal: true,
   }),
@@ -185,8 +185,8 @@ export const taskOps = {
     summary: 'Shows a task.',
     effect: 'read',
     scope: 'task:read',
-    input: z.strictObject({ task: taskId }),
-    output: task,
+    input: () => z.strictObject({ task: taskId }),
+    output: () => task,
     route: 'GET /tasks/:task',
     positional: ['task'],
   }),
@@ -195,17 +195,18 @@ export const taskOps = {
     summary: 'Lists tasks, newest first.',
     effect: 'read',
     scope: 'task:read',
-    input: z.strictObject({
-      state: z.array(taskState).max(8).optional(),
-      queue: z.string().optional(),
-      project: id.optional(),
-      run: id.optional(),
-      parent: id.optional(),
-      assignee: z.string().optional(),
-      limit: z.int().min(1).max(1_000).default(100),
-      cursor: z.string().optional().describe('`next` of the page before.'),
-    }),
-    output: z.strictObject({ tasks: z.array(task), next: z.string().nullable() }),
+    input: () =>
+      z.strictObject({
+        state: z.array(taskState).max(8).optional(),
+        queue: z.string().optional(),
+        project: id.optional(),
+        run: id.optional(),
+        parent: id.optional(),
+        assignee: z.string().optional(),
+        limit: z.int().min(1).max(1_000).default(100),
+        cursor: z.string().optional().describe('`next` of the page before.'),
+      }),
+    output: () => z.strictObject({ tasks: z.array(task), next: z.string().nullable() }),
     route: 'GET /tasks',
   }),
   history: operation({
@@ -213,12 +214,13 @@ export const taskOps = {
     summary: 'Shows what happened to a task, record by record.',
     effect: 'read',
     scope: 'task:read',
-    input: z.strictObject({ task: taskId }),
-    output: z.strictObject({
-      records: z.array(
-        z.strictObject({ position: z.int(), at: z.int(), actor: z.string(), type: z.string(), data: z.unknown() }),
-      ),
-    }),
+    input: () => z.strictObject({ task: taskId }),
+    output: () =>
+      z.strictObject({
+        records: z.array(
+          z.strictObject({ position: z.int(), at: z.int(), actor: z.string(), type: z.string(), data: z.unknown() }),
+        ),
+      }),
     route: 'GET /tasks/:task/history',
     positional: ['task'],
   }),
@@ -228,13 +230,14 @@ export const taskOps = {
       'Says why a task is not running yet: the needs that are open, the time it waits for, the person it waits for.',
     effect: 'read',
     scope: 'task:read',
-    input: z.strictObject({ task: taskId }),
-    output: z.strictObject({
-      task: z.string(),
-      state: taskState,
-      since: z.int(),
-      because: z.array(z.strictObject({ task: z.string().nullable(), state: z.string(), message: z.string() })),
-    }),
+    input: () => z.strictObject({ task: taskId }),
+    output: () =>
+      z.strictObject({
+        task: z.string(),
+        state: taskState,
+        since: z.int(),
+        because: z.array(z.strictObject({ task: z.string().nullable(), state: z.string(), message: z.string() })),
+      }),
     route: 'GET /tasks/:task/explain',
     positional: ['task'],
   }),
@@ -243,15 +246,16 @@ export const taskOps = {
     summary: 'Changes the words, labels, payload or priority of a task that has not ended.',
     effect: 'write',
     scope: 'task:write',
-    input: z.strictObject({
-      task: taskId,
-      title: newTask.title.optional(),
-      description: z.string().max(100_000).optional(),
-      priority: z.int().min(0).max(100).optional(),
-      labels: z.array(z.string().min(1).max(60)).max(50).optional(),
-      payload: z.record(z.string(), z.unknown()).optional(),
-    }),
-    output: task,
+    input: () =>
+      z.strictObject({
+        task: taskId,
+        title: newTask.title.optional(),
+        description: z.string().max(100_000).optional(),
+        priority: z.int().min(0).max(100).optional(),
+        labels: z.array(z.string().min(1).max(60)).max(50).optional(),
+        payload: z.record(z.string(), z.unknown()).optional(),
+      }),
+    output: () => task,
     route: 'PATCH /tasks/:task',
     positional: ['task'],
     refusals: { conflict: 'The task has ended.' },
@@ -261,8 +265,8 @@ export const taskOps = {
     summary: 'Says who may claim a task; null lets anybody.',
     effect: 'write',
     scope: 'task:write',
-    input: z.strictObject({ task: taskId, assignee: z.string().max(120).nullable() }),
-    output: task,
+    input: () => z.strictObject({ task: taskId, assignee: z.string().max(120).nullable() }),
+    output: () => task,
     route: 'POST /tasks/:task/assign',
     positional: ['task', 'assignee'],
     refusals: { conflict: 'The task has ended or is claimed by someone else.', forbidden: ofRun },
@@ -273,13 +277,14 @@ export const taskOps = {
       'Takes the next task of a queue (or one named task) for a worker, with a lease of 15 seconds that heartbeats extend.',
     effect: 'write',
     scope: 'task:work',
-    input: z.strictObject({
-      worker: z.string().min(1).max(120).describe('Who will do the work.'),
-      queue: z.string().default('default'),
-      kinds: z.array(z.string()).max(50).optional().describe('Only tasks of these kinds.'),
-      task: taskId.optional().describe('This task and no other.'),
-    }),
-    output: z.strictObject({ task: task.nullable().describe('null: nothing can be claimed now.') }),
+    input: () =>
+      z.strictObject({
+        worker: z.string().min(1).max(120).describe('Who will do the work.'),
+        queue: z.string().default('default'),
+        kinds: z.array(z.string()).max(50).optional().describe('Only tasks of these kinds.'),
+        task: taskId.optional().describe('This task and no other.'),
+      }),
+    output: () => z.strictObject({ task: task.nullable().describe('null: nothing can be claimed now.') }),
     route: 'POST /tasks/claim',
     refusals: { conflict: 'The named task cannot be claimed in its state.', forbidden: ofRun },
   }),
@@ -288,8 +293,8 @@ export const taskOps = {
     summary: 'Extends the lease of claimed tasks by 15 seconds; says which claims were lost.',
     effect: 'write',
     scope: 'task:work',
-    input: z.strictObject({ claims: z.array(fenced).min(1).max(2_000) }),
-    output: z.strictObject({ lost: z.array(z.string()) }),
+    input: () => z.strictObject({ claims: z.array(fenced).min(1).max(2_000) }),
+    output: () => z.strictObject({ lost: z.array(z.string()) }),
     route: 'POST /tasks/heartbeat',
   }),
   complete: operation({
@@ -297,8 +302,8 @@ export const taskOps = {
     summary: 'Ends a claimed task with its result and frees the tasks that need it.',
     effect: 'write',
     scope: 'task:work',
-    input: z.strictObject({ task: taskId, fence, result: z.unknown().optional() }),
-    output: task,
+    input: () => z.strictObject({ task: taskId, fence, result: z.unknown().optional() }),
+    output: () => task,
     route: 'POST /tasks/:task/complete',
     positional: ['task'],
     refusals: { conflict: staleFence },
@@ -308,15 +313,16 @@ export const taskOps = {
     summary: 'Ends an attempt that failed; the task is tried again later or becomes a dead letter.',
     effect: 'write',
     scope: 'task:work',
-    input: z.strictObject({
-      task: taskId,
-      fence,
-      error: taskError,
-      retry: z.boolean().default(true).describe('false: another attempt cannot help.'),
-      retryAt: z.int().optional().describe('Not before this time (a rate limit resets).'),
-      free: z.boolean().default(false).describe('true: this attempt does not count against the retries.'),
-    }),
-    output: task,
+    input: () =>
+      z.strictObject({
+        task: taskId,
+        fence,
+        error: taskError,
+        retry: z.boolean().default(true).describe('false: another attempt cannot help.'),
+        retryAt: z.int().optional().describe('Not before this time (a rate limit resets).'),
+        free: z.boolean().default(false).describe('true: this attempt does not count against the retries.'),
+      }),
+    output: () => task,
     route: 'POST /tasks/:task/fail',
     positional: ['task'],
     refusals: { conflict: staleFence },
@@ -326,8 +332,8 @@ export const taskOps = {
     summary: 'Gives a claimed task back without a result.',
     effect: 'write',
     scope: 'task:work',
-    input: z.strictObject({ task: taskId, fence, reason: z.string().max(1_000).default('released') }),
-    output: task,
+    input: () => z.strictObject({ task: taskId, fence, reason: z.string().max(1_000).default('released') }),
+    output: () => task,
     route: 'POST /tasks/:task/release',
     positional: ['task'],
     refusals: { conflict: staleFence },
@@ -337,8 +343,8 @@ export const taskOps = {
     summary: 'Parks a claimed task until a person has done something.',
     effect: 'write',
     scope: 'task:work',
-    input: z.strictObject({ task: taskId, fence, for: z.string().max(120), reason: z.string().max(10_000) }),
-    output: task,
+    input: () => z.strictObject({ task: taskId, fence, for: z.string().max(120), reason: z.string().max(10_000) }),
+    output: () => task,
     route: 'POST /tasks/:task/wait',
     positional: ['task'],
     refusals: { conflict: staleFence },
@@ -349,8 +355,8 @@ export const taskOps = {
     detail: 'For work that turns out to have parts: the attempt does not count against the retries.',
     effect: 'write',
     scope: 'task:work',
-    input: z.strictObject({ task: taskId, fence, needs: z.array(id).min(1).max(2_000) }),
-    output: task,
+    input: () => z.strictObject({ task: taskId, fence, needs: z.array(id).min(1).max(2_000) }),
+    output: () => task,
     route: 'POST /tasks/:task/depend',
     positional: ['task'],
     refusals: {
@@ -364,8 +370,8 @@ export const taskOps = {
     summary: 'Queues a failed, cancelled or waiting task again, with its attempts counted anew.',
     effect: 'write',
     scope: 'task:write',
-    input: z.strictObject({ task: taskId }),
-    output: task,
+    input: () => z.strictObject({ task: taskId }),
+    output: () => task,
     route: 'POST /tasks/:task/retry',
     positional: ['task'],
     refusals: { conflict: 'The task is not failed, cancelled or waiting, or its run was removed.' },
@@ -375,8 +381,8 @@ export const taskOps = {
     summary: 'Ends a task that has not ended; a process that works on it is stopped.',
     effect: 'write',
     scope: 'task:write',
-    input: z.strictObject({ task: taskId, reason: z.string().max(1_000).default('cancelled by a person') }),
-    output: task,
+    input: () => z.strictObject({ task: taskId, reason: z.string().max(1_000).default('cancelled by a person') }),
+    output: () => task,
     route: 'POST /tasks/:task/cancel',
     positional: ['task'],
     refusals: { conflict: 'The task has already ended.' },
@@ -386,15 +392,16 @@ export const taskOps = {
     summary: 'Promotes delayed tasks whose time has come and releases claims whose lease ran out.',
     effect: 'write',
     scope: 'task:work',
-    input: z.strictObject({}),
-    output: z.strictObject({
-      promoted: z.int(),
-      released: z.int(),
-      nextAt: z
-        .int()
-        .nullable()
-        .describe('When the next tick has something to do; null: nothing is delayed or claimed.'),
-    }),
+    input: () => z.strictObject({}),
+    output: () =>
+      z.strictObject({
+        promoted: z.int(),
+        released: z.int(),
+        nextAt: z
+          .int()
+          .nullable()
+          .describe('When the next tick has something to do; null: nothing is delayed or claimed.'),
+      }),
     route: 'POST /tasks/tick',
     internal: true,
   }),

@@ -41,7 +41,7 @@ const refusedData = z.strictObject({
 });
 export type RefusedData = z.output<typeof refusedData>;
 
-export const watchEvents = { refused: event('audit.refused', refusedData) } as const;
+export const watchEvents = { refused: event('audit.refused', () => refusedData) } as const;
 
 /** What of the log is wanted; all of it must fit. */
 const search = {
@@ -71,15 +71,17 @@ export const watchOps = {
       'Looks through the log record by record: a stream or type that is rare takes a third of a second per million.',
     effect: 'read',
     scope: 'audit:read',
-    input: z.strictObject({
-      after: z.int().min(0).default(0).describe('Position to start after.'),
-      ...search,
-      limit: z.int().min(1).max(5_000).default(200),
-    }),
-    output: z.strictObject({
-      records: z.array(record),
-      next: z.int().describe('Where to go on: all up to this position was looked at.'),
-    }),
+    input: () =>
+      z.strictObject({
+        after: z.int().min(0).default(0).describe('Position to start after.'),
+        ...search,
+        limit: z.int().min(1).max(5_000).default(200),
+      }),
+    output: () =>
+      z.strictObject({
+        records: z.array(record),
+        next: z.int().describe('Where to go on: all up to this position was looked at.'),
+      }),
     route: 'GET /audit',
   }),
   verify: operation({
@@ -87,13 +89,14 @@ export const watchOps = {
     summary: 'Checks the hash chain of the whole log and names every record that was altered, removed or replaced.',
     effect: 'read',
     scope: 'audit:read',
-    input: z.strictObject({}),
-    output: z.strictObject({
-      intact: z.boolean(),
-      records: z.int(),
-      head: z.string(),
-      breaks: z.array(z.strictObject({ position: z.int(), problem: z.string(), message: z.string() })),
-    }),
+    input: () => z.strictObject({}),
+    output: () =>
+      z.strictObject({
+        intact: z.boolean(),
+        records: z.int(),
+        head: z.string(),
+        breaks: z.array(z.strictObject({ position: z.int(), problem: z.string(), message: z.string() })),
+      }),
     route: 'GET /audit/verify',
   }),
   export: operation({
@@ -104,12 +107,13 @@ export const watchOps = {
       'In CSV, a cell that a spreadsheet would take for a formula begins with an apostrophe.',
     effect: 'write',
     scope: 'admin:write',
-    input: z.strictObject({
-      path: absolutePath.describe('A new file in a folder that exists; absolute.'),
-      format: z.enum(['jsonl', 'csv']).default('jsonl'),
-      ...search,
-    }),
-    output: z.strictObject({ path: z.string(), records: z.int(), bytes: z.int() }),
+    input: () =>
+      z.strictObject({
+        path: absolutePath.describe('A new file in a folder that exists; absolute.'),
+        format: z.enum(['jsonl', 'csv']).default('jsonl'),
+        ...search,
+      }),
+    output: () => z.strictObject({ path: z.string(), records: z.int(), bytes: z.int() }),
     route: 'POST /audit/export',
     positional: ['path'],
     refusals: {
@@ -122,8 +126,8 @@ export const watchOps = {
     summary: 'Records refusals.',
     effect: 'write',
     scope: 'audit:write',
-    input: refusedData,
-    output: z.strictObject({}),
+    input: () => refusedData,
+    output: () => z.strictObject({}),
     route: 'POST /audit/refusals',
     internal: true,
   }),
@@ -132,8 +136,8 @@ export const watchOps = {
     summary: 'Compares log, git, processes and programs; explains what does not agree, and repairs it when asked.',
     effect: 'write',
     scope: 'admin:write',
-    input: z.strictObject({ repair: z.boolean().default(false) }),
-    output: z.strictObject({ healthy: z.boolean(), findings: z.array(finding) }),
+    input: () => z.strictObject({ repair: z.boolean().default(false) }),
+    output: () => z.strictObject({ healthy: z.boolean(), findings: z.array(finding) }),
     route: 'POST /doctor',
   }),
   cost: operation({
@@ -141,20 +145,21 @@ export const watchOps = {
     summary: 'Tells tokens and money by run, agent or model; killed runs included.',
     effect: 'read',
     scope: 'run:read',
-    input: z.strictObject({ by: z.enum(['run', 'agent', 'model']).default('run'), run: z.string().optional() }),
-    output: z.strictObject({
-      rows: z.array(
-        z.strictObject({
-          name: z.string(),
-          inputTokens: z.int(),
-          outputTokens: z.int(),
-          cacheReadTokens: z.int(),
-          cacheWriteTokens: z.int(),
-          costUsd: z.number(),
-          unpriced: z.boolean().describe('Some sessions reported no price; the money is a lower bound.'),
-        }),
-      ),
-    }),
+    input: () => z.strictObject({ by: z.enum(['run', 'agent', 'model']).default('run'), run: z.string().optional() }),
+    output: () =>
+      z.strictObject({
+        rows: z.array(
+          z.strictObject({
+            name: z.string(),
+            inputTokens: z.int(),
+            outputTokens: z.int(),
+            cacheReadTokens: z.int(),
+            cacheWriteTokens: z.int(),
+            costUsd: z.number(),
+            unpriced: z.boolean().describe('Some sessions reported no price; the money is a lower bound.'),
+          }),
+        ),
+      }),
     route: 'GET /cost',
   }),
   snapshot: operation({
@@ -162,12 +167,13 @@ export const watchOps = {
     summary: 'Writes a consistent copy of the whole state to a new file.',
     effect: 'write',
     scope: 'admin:write',
-    input: z.strictObject({
-      path: absolutePath
-        .optional()
-        .describe('A new file in a folder that exists; absolute. Default: a file in the snapshots folder.'),
-    }),
-    output: z.strictObject({ path: z.string(), bytes: z.int(), position: z.int() }),
+    input: () =>
+      z.strictObject({
+        path: absolutePath
+          .optional()
+          .describe('A new file in a folder that exists; absolute. Default: a file in the snapshots folder.'),
+      }),
+    output: () => z.strictObject({ path: z.string(), bytes: z.int(), position: z.int() }),
     route: 'POST /admin/snapshot',
     positional: ['path'],
     refusals: {
@@ -180,8 +186,8 @@ export const watchOps = {
     summary: 'Makes all views again from the log; nothing else changes.',
     effect: 'write',
     scope: 'admin:write',
-    input: z.strictObject({}),
-    output: z.strictObject({ views: z.array(z.string()) }),
+    input: () => z.strictObject({}),
+    output: () => z.strictObject({ views: z.array(z.string()) }),
     route: 'POST /admin/rebuild',
   }),
   status: operation({
@@ -189,20 +195,21 @@ export const watchOps = {
     summary: 'Shows the server: version, since when, log position, what runs, what waits.',
     effect: 'read',
     scope: 'audit:read',
-    input: z.strictObject({}),
-    output: z.strictObject({
-      version: z.string(),
-      pid: z.int(),
-      home: z.string(),
-      url: z.string().nullable(),
-      startedAt: z.int(),
-      position: z.int(),
-      memoryMb: z.number(),
-      runs: z.int().describe('Runs going on.'),
-      agents: z.int().describe('Agents with a live session.'),
-      tasks: z.record(z.string(), z.int()),
-      failing: z.array(z.string()).describe('Reactors that cannot do their work, and why.'),
-    }),
+    input: () => z.strictObject({}),
+    output: () =>
+      z.strictObject({
+        version: z.string(),
+        pid: z.int(),
+        home: z.string(),
+        url: z.string().nullable(),
+        startedAt: z.int(),
+        position: z.int(),
+        memoryMb: z.number(),
+        runs: z.int().describe('Runs going on.'),
+        agents: z.int().describe('Agents with a live session.'),
+        tasks: z.record(z.string(), z.int()),
+        failing: z.array(z.string()).describe('Reactors that cannot do their work, and why.'),
+      }),
     route: 'GET /status',
   }),
 } as const;

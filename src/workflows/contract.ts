@@ -5,6 +5,7 @@ import { absolutePath } from '../kernel/path.ts';
 import { passedVariable } from '../agents/contract.ts';
 import { budgetTerms } from '../budgets/contract.ts';
 import { plannedTaskSchema } from './planned.ts';
+import { diffstat, step, stepEvidence } from './step.ts';
 
 const runId = z
   .string()
@@ -19,61 +20,6 @@ const runId = z
 export const runState = z.enum(['running', 'waiting', 'succeeded', 'failed', 'cancelled']);
 export type RunState = z.output<typeof runState>;
 
-/** Where an attempt of a task stands between its claim and its end. */
-export const stepPhase = z.enum([
-  'pending',
-  'preparing',
-  'working',
-  'checking',
-  'merging',
-  'resolving',
-  'done',
-  'failed',
-]);
-
-/** One command that judged the exact commit of a task. */
-export const stepEvidence = z.strictObject({
-  command: z.string(),
-  commit: z.string(),
-  passed: z.boolean(),
-  exit: z.string(),
-  ms: z.int(),
-  output: z.string(),
-});
-
-const diffstat = z.strictObject({ files: z.int(), added: z.int(), deleted: z.int() });
-
-/** A task of a run, with what the run knows about it beyond the task itself. */
-export const step = z.strictObject({
-  id: z.string().describe('The task’s id in the plan.'),
-  task: z.string(),
-  title: z.string(),
-  needs: z.array(z.string()).describe('Ids in the plan.'),
-  state: z.string().describe('The task’s state.'),
-  phase: stepPhase,
-  since: z.int(),
-  reason: z.string().nullable(),
-  runtime: z.string(),
-  attempt: z.int(),
-  agent: z.string().nullable(),
-  generation: z.int().nullable(),
-  workspace: z.string().nullable(),
-  base: z.string().nullable(),
-  commit: z.string().nullable().describe('What it made; null: nothing changed, or not yet.'),
-  landed: z.string().nullable().describe('The commit of the run’s branch that contains it.'),
-  changed: diffstat.nullable(),
-  outputs: z.record(z.string(), z.string()),
-  summary: z.string().nullable().describe('What its agent said at the end.'),
-  evidence: z.array(stepEvidence),
-  conflicts: z.int().describe('How often it came back from the merge queue.'),
-  lastAction: z.string().nullable(),
-  costUsd: z.number().nullable(),
-  tokens: z.int(),
-  key: z.string().describe('Changes when anything that decides its result changes.'),
-  reused: z.boolean().describe('Its result was taken from the run that this one continues.'),
-  startedAt: z.int().nullable(),
-  endedAt: z.int().nullable(),
-});
 export type Step = z.output<typeof step>;
 
 const spent = z.strictObject({
@@ -132,9 +78,8 @@ const attempt = z.int();
 
 /** Events of a run (stream: the run’s id) and of its steps (stream: the task’s id). */
 export const runEvents = {
-  created: event('run.created', z.strictObject(recorded)),
-  step: event(
-    'step.planned',
+  created: event('run.created', () => z.strictObject(recorded)),
+  step: event('step.planned', () =>
     z.strictObject({
       run: z.string(),
       planned: plannedTaskSchema,
@@ -143,13 +88,11 @@ export const runEvents = {
       ready: z.boolean().describe('It needs nothing that is not done.'),
     }),
   ),
-  prepared: event('step.prepared', z.strictObject({ attempt, workspace: z.string(), base: z.string() })),
-  working: event(
-    'step.working',
+  prepared: event('step.prepared', () => z.strictObject({ attempt, workspace: z.string(), base: z.string() })),
+  working: event('step.working', () =>
     z.strictObject({ attempt, agent: z.string(), generation: z.int(), resolving: z.string().nullable() }),
   ),
-  produced: event(
-    'step.produced',
+  produced: event('step.produced', () =>
     z.strictObject({
       attempt,
       commit: z.string().nullable(),
@@ -160,26 +103,26 @@ export const runEvents = {
       reused: z.boolean(),
     }),
   ),
-  checked: event('step.checked', z.strictObject({ attempt, passed: z.boolean(), evidence: z.array(stepEvidence) })),
-  merging: event('step.merging', z.strictObject({ attempt, merge: z.string() })),
-  conflicted: event('step.conflicted', z.strictObject({ attempt, onto: z.string(), files: z.array(z.string()) })),
-  landed: event('step.landed', z.strictObject({ attempt, commit: z.string().nullable() })),
-  failed: event(
-    'step.failed',
+  checked: event('step.checked', () =>
+    z.strictObject({ attempt, passed: z.boolean(), evidence: z.array(stepEvidence) }),
+  ),
+  merging: event('step.merging', () => z.strictObject({ attempt, merge: z.string() })),
+  conflicted: event('step.conflicted', () => z.strictObject({ attempt, onto: z.string(), files: z.array(z.string()) })),
+  landed: event('step.landed', () => z.strictObject({ attempt, commit: z.string().nullable() })),
+  failed: event('step.failed', () =>
     z.strictObject({ attempt, class: z.string(), message: z.string(), feedback: z.string().nullable() }),
   ),
-  waiting: event('run.waiting', z.strictObject({ reason: z.string() })),
+  waiting: event('run.waiting', () => z.strictObject({ reason: z.string() })),
   /** A person vouches for what is in the worktree; the next attempt takes it as its result. */
-  accepted: event('step.accepted', z.strictObject({ workspace: z.string() })),
-  resumed: event('run.resumed', z.strictObject({ tasks: z.array(z.string()) })),
-  ended: event(
-    'run.ended',
+  accepted: event('step.accepted', () => z.strictObject({ workspace: z.string() })),
+  resumed: event('run.resumed', () => z.strictObject({ tasks: z.array(z.string()) })),
+  ended: event('run.ended', () =>
     z.strictObject({ state: z.enum(['succeeded', 'failed', 'cancelled']), reason: z.string().nullable() }),
   ),
-  reported: event('run.reported', z.strictObject({ report: z.string() })),
-  merged: event('run.merged', z.strictObject({ branch: z.string(), from: z.string(), to: z.string() })),
-  unmerged: event('run.unmerged', z.strictObject({ branch: z.string(), from: z.string(), to: z.string() })),
-  removed: event('run.removed', z.strictObject({})),
+  reported: event('run.reported', () => z.strictObject({ report: z.string() })),
+  merged: event('run.merged', () => z.strictObject({ branch: z.string(), from: z.string(), to: z.string() })),
+  unmerged: event('run.unmerged', () => z.strictObject({ branch: z.string(), from: z.string(), to: z.string() })),
+  removed: event('run.removed', () => z.strictObject({})),
 };
 
 const newRun = z.strictObject({
@@ -209,8 +152,8 @@ export const runOps = {
       'Returns when the run is recorded and its branch is made; its tasks start at once. The plan is refused as a whole if anything in it is wrong. A replay under the same idempotency key gives the same run.',
     effect: 'write',
     scope: 'run:write',
-    input: newRun,
-    output: runDetail,
+    input: () => newRun,
+    output: () => runDetail,
     route: 'POST /runs',
     refusals: { invalid: 'The plan has mistakes, each told with line and column; or the folder is no repository.' },
   }),
@@ -219,8 +162,8 @@ export const runOps = {
     summary: 'Gives the id for a run that is being created: under the same idempotency key the same one.',
     effect: 'write',
     scope: 'run:write',
-    input: newRun,
-    output: z.strictObject({ run: z.string() }),
+    input: () => newRun,
+    output: () => z.strictObject({ run: z.string() }),
     route: 'POST /runs/reserve',
     internal: true,
   }),
@@ -229,14 +172,16 @@ export const runOps = {
     summary: 'Records a run whose plan was read, whose repository was inspected, and whose branch was made for it.',
     effect: 'write',
     scope: 'run:write',
-    input: z.strictObject({
-      run: z.string(),
-      ...z.strictObject(recorded).omit({ branch: true }).shape,
-      tasks: z.array(plannedTaskSchema),
-    }),
-    output: z.strictObject({
-      name: z.string().describe('Of the run that has this id now: the first to record it wins.'),
-    }),
+    input: () =>
+      z.strictObject({
+        run: z.string(),
+        ...z.strictObject(recorded).omit({ branch: true }).shape,
+        tasks: z.array(plannedTaskSchema),
+      }),
+    output: () =>
+      z.strictObject({
+        name: z.string().describe('Of the run that has this id now: the first to record it wins.'),
+      }),
     route: 'POST /runs/record',
     internal: true,
     refusals: { conflict: 'Another run has this name.' },
@@ -246,18 +191,20 @@ export const runOps = {
     summary: 'Reads a plan and tells its mistakes, or the tasks it would run in which order; starts nothing.',
     effect: 'read',
     scope: 'run:read',
-    input: z.strictObject({
-      plan: z.string().max(1_000_000),
-      file: z.string().optional(),
-      inputs: z.record(z.string(), z.string()).default({}),
-    }),
-    output: z.strictObject({
-      name: z.string(),
-      tasks: z.array(
-        z.strictObject({ id: z.string(), title: z.string(), needs: z.array(z.string()), runtime: z.string() }),
-      ),
-      critical: z.array(z.string()).describe('The longest chain of needs.'),
-    }),
+    input: () =>
+      z.strictObject({
+        plan: z.string().max(1_000_000),
+        file: z.string().optional(),
+        inputs: z.record(z.string(), z.string()).default({}),
+      }),
+    output: () =>
+      z.strictObject({
+        name: z.string(),
+        tasks: z.array(
+          z.strictObject({ id: z.string(), title: z.string(), needs: z.array(z.string()), runtime: z.string() }),
+        ),
+        critical: z.array(z.string()).describe('The longest chain of needs.'),
+      }),
     route: 'POST /runs/check',
   }),
   get: operation({
@@ -265,8 +212,8 @@ export const runOps = {
     summary: 'Shows a run with its tasks.',
     effect: 'read',
     scope: 'run:read',
-    input: byRun,
-    output: runDetail,
+    input: () => byRun,
+    output: () => runDetail,
     route: 'GET /runs/:run',
     positional: ['run'],
   }),
@@ -275,12 +222,13 @@ export const runOps = {
     summary: 'Lists runs, newest first.',
     effect: 'read',
     scope: 'run:read',
-    input: z.strictObject({
-      state: z.array(runState).optional(),
-      project: z.string().optional(),
-      limit: z.int().min(1).max(1_000).default(50),
-    }),
-    output: z.strictObject({ runs: z.array(run) }),
+    input: () =>
+      z.strictObject({
+        state: z.array(runState).optional(),
+        project: z.string().optional(),
+        limit: z.int().min(1).max(1_000).default(50),
+      }),
+    output: () => z.strictObject({ runs: z.array(run) }),
     route: 'GET /runs',
   }),
   report: operation({
@@ -288,8 +236,8 @@ export const runOps = {
     summary: 'Gives the report of a run as Markdown: what was done, proved, merged, what it cost, what is left.',
     effect: 'read',
     scope: 'run:read',
-    input: byRun,
-    output: z.strictObject({ markdown: z.string(), file: z.string().nullable() }),
+    input: () => byRun,
+    output: () => z.strictObject({ markdown: z.string(), file: z.string().nullable() }),
     route: 'GET /runs/:run/report',
     positional: ['run'],
   }),
@@ -298,8 +246,8 @@ export const runOps = {
     summary: 'Ends a run: its open tasks are cancelled and their processes stopped; what has landed stays.',
     effect: 'write',
     scope: 'run:write',
-    input: z.strictObject({ run: runId, reason: z.string().max(1_000).default('stopped by a person') }),
-    output: runDetail,
+    input: () => z.strictObject({ run: runId, reason: z.string().max(1_000).default('stopped by a person') }),
+    output: () => runDetail,
     route: 'POST /runs/:run/stop',
     positional: ['run'],
     refusals: { conflict: 'The run has already ended.' },
@@ -310,8 +258,8 @@ export const runOps = {
     detail: 'With a changed plan, use run.create with `continues`: only tasks whose content key changed run again.',
     effect: 'write',
     scope: 'run:write',
-    input: byRun,
-    output: runDetail,
+    input: () => byRun,
+    output: () => runDetail,
     route: 'POST /runs/:run/resume',
     positional: ['run'],
     refusals: { conflict: 'Every task of the run is done, or it is still running.' },
@@ -321,11 +269,12 @@ export const runOps = {
     summary: 'Shows what a run’s branch changes against its base.',
     effect: 'read',
     scope: 'run:read',
-    input: z.strictObject({ run: runId, stat: z.boolean().default(false).describe('Only the list of files.') }),
-    output: z.strictObject({
-      files: z.array(z.strictObject({ path: z.string(), added: z.int(), deleted: z.int() })),
-      text: z.string(),
-    }),
+    input: () => z.strictObject({ run: runId, stat: z.boolean().default(false).describe('Only the list of files.') }),
+    output: () =>
+      z.strictObject({
+        files: z.array(z.strictObject({ path: z.string(), added: z.int(), deleted: z.int() })),
+        text: z.string(),
+      }),
     route: 'GET /runs/:run/diff',
     positional: ['run'],
     refusals: { conflict: 'The run was removed.' },
@@ -335,16 +284,18 @@ export const runOps = {
     summary: 'Lands a run’s branch on yours; a checkout with uncommitted changes is never touched.',
     effect: 'write',
     scope: 'run:merge',
-    input: z.strictObject({
-      run: runId,
-      into: z.string().optional().describe('Default: the branch that was checked out when the run began.'),
-    }),
-    output: z.strictObject({
-      branch: z.string(),
-      from: z.string(),
-      to: z.string(),
-      kind: z.enum(['merged', 'fast_forward', 'already']),
-    }),
+    input: () =>
+      z.strictObject({
+        run: runId,
+        into: z.string().optional().describe('Default: the branch that was checked out when the run began.'),
+      }),
+    output: () =>
+      z.strictObject({
+        branch: z.string(),
+        from: z.string(),
+        to: z.string(),
+        kind: z.enum(['merged', 'fast_forward', 'already']),
+      }),
     route: 'POST /runs/:run/merge',
     positional: ['run', 'into'],
     refusals: { conflict: 'The checkout is dirty, or both sides changed the same lines; the files are named.' },
@@ -354,16 +305,17 @@ export const runOps = {
     summary: 'Takes back the landing of a run on your branch, if the branch has not moved since.',
     effect: 'destroy',
     scope: 'run:merge',
-    input: byRun,
-    output: z.strictObject({
-      branch: z.string(),
-      from: z.string(),
-      to: z.string(),
-      rescue: z
-        .string()
-        .nullable()
-        .describe('The ref that keeps what no branch holds now; null when nothing needs one.'),
-    }),
+    input: () => byRun,
+    output: () =>
+      z.strictObject({
+        branch: z.string(),
+        from: z.string(),
+        to: z.string(),
+        rescue: z
+          .string()
+          .nullable()
+          .describe('The ref that keeps what no branch holds now; null when nothing needs one.'),
+      }),
     route: 'POST /runs/:run/undo',
     positional: ['run'],
     refusals: { conflict: 'The run was not landed, or the branch has moved since.' },
@@ -374,11 +326,12 @@ export const runOps = {
     detail: 'The task stays done; later tasks keep their own changes. Your own branch is not touched.',
     effect: 'write',
     scope: 'run:merge',
-    input: z.strictObject({ run: runId, task: z.string().describe('The task’s id in the plan.') }),
-    output: z.strictObject({
-      commit: z.string().describe('The commit that takes it back.'),
-      merge: z.string().describe('Its place in the merge queue, which lands it on the run’s branch.'),
-    }),
+    input: () => z.strictObject({ run: runId, task: z.string().describe('The task’s id in the plan.') }),
+    output: () =>
+      z.strictObject({
+        commit: z.string().describe('The commit that takes it back.'),
+        merge: z.string().describe('Its place in the merge queue, which lands it on the run’s branch.'),
+      }),
     route: 'POST /runs/:run/rollback',
     positional: ['run', 'task'],
     refusals: { conflict: 'The task has landed nothing, or later work builds on the same lines; the files are named.' },
@@ -390,8 +343,8 @@ export const runOps = {
     detail: 'The result is committed, checked and merged like every other.',
     effect: 'write',
     scope: 'run:write',
-    input: z.strictObject({ run: runId, task: z.string().describe('The task’s id in the plan.') }),
-    output: runDetail,
+    input: () => z.strictObject({ run: runId, task: z.string().describe('The task’s id in the plan.') }),
+    output: () => runDetail,
     route: 'POST /runs/:run/accept',
     positional: ['run', 'task'],
     refusals: { conflict: 'The task does not wait for a person and has not failed, or has no worktree.' },
@@ -404,8 +357,8 @@ export const runOps = {
       'Without a token it refuses when something would be lost, telling what, and the token that names exactly that state. For a run that was removed already nothing is done.',
     effect: 'destroy',
     scope: 'run:write',
-    input: z.strictObject({ run: runId, token: z.string().optional() }),
-    output: z.strictObject({ run: z.string(), workspaces: z.array(z.string()), rescued: z.array(z.string()) }),
+    input: () => z.strictObject({ run: runId, token: z.string().optional() }),
+    output: () => z.strictObject({ run: z.string(), workspaces: z.array(z.string()), rescued: z.array(z.string()) }),
     route: 'DELETE /runs/:run',
     positional: ['run'],
     refusals: { conflict: 'The run is still going on, or the token does not name the state that would be lost.' },
@@ -415,8 +368,8 @@ export const runOps = {
     summary: 'Claims tasks of running runs up to their concurrency, and ends runs that have nothing left to do.',
     effect: 'write',
     scope: 'run:drive',
-    input: z.strictObject({ limit: z.int().min(0).describe('How many more may run on this machine.') }),
-    output: z.strictObject({ claimed: z.array(task) }),
+    input: () => z.strictObject({ limit: z.int().min(0).describe('How many more may run on this machine.') }),
+    output: () => z.strictObject({ claimed: z.array(task) }),
     route: 'POST /runs/dispatch',
     internal: true,
   }),
@@ -425,16 +378,17 @@ export const runOps = {
     summary: 'Reports what happened to a whole run outside the core.',
     effect: 'write',
     scope: 'run:drive',
-    input: z.strictObject({
-      run: z.string(),
-      note: z.discriminatedUnion('kind', [
-        z.strictObject({ kind: z.literal('reported'), report: z.string() }),
-        z.strictObject({ kind: z.literal('merged'), branch: z.string(), from: z.string(), to: z.string() }),
-        z.strictObject({ kind: z.literal('unmerged'), branch: z.string(), from: z.string(), to: z.string() }),
-        z.strictObject({ kind: z.literal('removed') }),
-      ]),
-    }),
-    output: z.strictObject({}),
+    input: () =>
+      z.strictObject({
+        run: z.string(),
+        note: z.discriminatedUnion('kind', [
+          z.strictObject({ kind: z.literal('reported'), report: z.string() }),
+          z.strictObject({ kind: z.literal('merged'), branch: z.string(), from: z.string(), to: z.string() }),
+          z.strictObject({ kind: z.literal('unmerged'), branch: z.string(), from: z.string(), to: z.string() }),
+          z.strictObject({ kind: z.literal('removed') }),
+        ]),
+      }),
+    output: () => z.strictObject({}),
     route: 'POST /runs/note',
     internal: true,
   }),
@@ -443,56 +397,58 @@ export const runOps = {
     summary: 'Reports that an attempt of a task has come one phase further.',
     effect: 'write',
     scope: 'run:drive',
-    input: z.strictObject({
-      task,
-      attempt,
-      move: z.discriminatedUnion('kind', [
-        z.strictObject({ kind: z.literal('prepared'), workspace: z.string(), base: z.string() }),
-        z.strictObject({
-          kind: z.literal('work'),
-          cwd: z.string(),
-          env: z.record(z.string(), z.string()),
-          passEnv: z.record(z.string(), passedVariable),
-          prompt: z.string().nullable(),
-          argv: z.array(z.string()).nullable(),
-          resolving: z.string().nullable().describe('The commit whose conflict is being resolved.'),
-          resume: z.boolean(),
-        }),
-        z.strictObject({
-          kind: z.literal('produced'),
-          commit: z.string().nullable(),
-          base: z.string(),
-          changed: diffstat,
-          outputs: z.record(z.string(), z.string()),
-          summary: z.string(),
-          reused: z.boolean(),
-        }),
-        z.strictObject({ kind: z.literal('checked'), passed: z.boolean(), evidence: z.array(stepEvidence) }),
-        z.strictObject({ kind: z.literal('merging'), merge: z.string() }),
-        z.strictObject({ kind: z.literal('conflicted'), onto: z.string(), files: z.array(z.string()) }),
-        z.strictObject({ kind: z.literal('landed'), commit: z.string().nullable() }),
-        z.strictObject({
-          kind: z.literal('fanned'),
-          instances: z.array(plannedTaskSchema).describe('One for each item; none: there is nothing to do.'),
-          rewired: z.array(plannedTaskSchema).describe('Tasks that waited for the list.'),
-        }),
-        z.strictObject({ kind: z.literal('gathered') }),
-        z.strictObject({
-          kind: z.literal('failed'),
-          class: z.string(),
-          message: z.string(),
-          retry: z.boolean(),
-          retryAt: z.int().nullable(),
-          feedback: z.string().nullable().describe('What the next attempt is told.'),
-        }),
-        z.strictObject({ kind: z.literal('waiting'), for: z.string(), reason: z.string() }),
-      ]),
-    }),
-    output: z.strictObject({
-      accepted: z
-        .boolean()
-        .describe('false: the attempt is no longer the current one, or its agent has to wait for money.'),
-    }),
+    input: () =>
+      z.strictObject({
+        task,
+        attempt,
+        move: z.discriminatedUnion('kind', [
+          z.strictObject({ kind: z.literal('prepared'), workspace: z.string(), base: z.string() }),
+          z.strictObject({
+            kind: z.literal('work'),
+            cwd: z.string(),
+            env: z.record(z.string(), z.string()),
+            passEnv: z.record(z.string(), passedVariable),
+            prompt: z.string().nullable(),
+            argv: z.array(z.string()).nullable(),
+            resolving: z.string().nullable().describe('The commit whose conflict is being resolved.'),
+            resume: z.boolean(),
+          }),
+          z.strictObject({
+            kind: z.literal('produced'),
+            commit: z.string().nullable(),
+            base: z.string(),
+            changed: diffstat,
+            outputs: z.record(z.string(), z.string()),
+            summary: z.string(),
+            reused: z.boolean(),
+          }),
+          z.strictObject({ kind: z.literal('checked'), passed: z.boolean(), evidence: z.array(stepEvidence) }),
+          z.strictObject({ kind: z.literal('merging'), merge: z.string() }),
+          z.strictObject({ kind: z.literal('conflicted'), onto: z.string(), files: z.array(z.string()) }),
+          z.strictObject({ kind: z.literal('landed'), commit: z.string().nullable() }),
+          z.strictObject({
+            kind: z.literal('fanned'),
+            instances: z.array(plannedTaskSchema).describe('One for each item; none: there is nothing to do.'),
+            rewired: z.array(plannedTaskSchema).describe('Tasks that waited for the list.'),
+          }),
+          z.strictObject({ kind: z.literal('gathered') }),
+          z.strictObject({
+            kind: z.literal('failed'),
+            class: z.string(),
+            message: z.string(),
+            retry: z.boolean(),
+            retryAt: z.int().nullable(),
+            feedback: z.string().nullable().describe('What the next attempt is told.'),
+          }),
+          z.strictObject({ kind: z.literal('waiting'), for: z.string(), reason: z.string() }),
+        ]),
+      }),
+    output: () =>
+      z.strictObject({
+        accepted: z
+          .boolean()
+          .describe('false: the attempt is no longer the current one, or its agent has to wait for money.'),
+      }),
     route: 'POST /steps/advance',
     internal: true,
     refusals: { conflict: 'The phase does not follow from the one before.' },

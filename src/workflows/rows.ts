@@ -1,9 +1,10 @@
 import { usageSums } from '../agents/contract.ts';
 import { conflict, notFound } from '../kernel/error.ts';
 import type { Reader, SqlValue } from '../kernel/handler.ts';
-import { run as runSchema, type Run, type RunDetail, type Step, step as stepSchema } from './contract.ts';
+import { run as runSchema, type Run, type RunDetail, type Step } from './contract.ts';
 import { limitsOf, moneyReason, spentBy } from './money.ts';
 import { type PlannedTask, plannedTaskSchema, usesMoney } from './planned.ts';
+import { step as stepSchema } from './step.ts';
 
 interface RunRow {
   readonly id: string;

@@ -1,6 +1,7 @@
 import * as z from 'zod';
 import { event } from '../kernel/event.ts';
 import { operation } from '../kernel/operation.ts';
+import { evidence, merge, mergeState } from './merge.ts';
 
 const workspaceId = z.string().min(1).max(120).describe('The workspace: its id or a unique beginning of it.');
 
@@ -31,38 +32,7 @@ export const workspace = z.strictObject({
 });
 export type Workspace = z.output<typeof workspace>;
 
-/** One command that judged a commit. */
-export const evidence = z.strictObject({
-  command: z.string(),
-  commit: z.string(),
-  passed: z.boolean(),
-  exit: z.string(),
-  ms: z.int(),
-  output: z.string().describe('The end of what it printed.'),
-});
 export type Evidence = z.output<typeof evidence>;
-
-/** queued: waits its turn. landed: the branch contains it. conflict, rejected: it went back, and why. */
-export const mergeState = z.enum(['queued', 'landed', 'conflict', 'rejected', 'withdrawn']);
-
-/** A commit on its way into a run's branch. */
-export const merge = z.strictObject({
-  id: z.string(),
-  project: z.string(),
-  branch: z.string(),
-  commit: z.string(),
-  task: z.string(),
-  title: z.string(),
-  checks: z.array(z.string()),
-  timeoutMs: z.int(),
-  state: mergeState,
-  since: z.int(),
-  landed: z.string().nullable().describe('The commit that the branch points to since then.'),
-  files: z.array(z.string()).describe('Files in conflict.'),
-  onto: z.string().nullable().describe('The commit it conflicted with or was checked on.'),
-  evidence: z.array(evidence),
-  reason: z.string().nullable().describe('Why it was withdrawn.'),
-});
 export type Merge = z.output<typeof merge>;
 
 const reservation = {
@@ -76,23 +46,21 @@ const reservation = {
 
 /** The stream of each is the workspace's id. */
 export const workspaceEvents = {
-  requested: event('workspace.requested', z.strictObject({ ...reservation, holder: z.string().nullable() })),
-  ready: event('workspace.ready', z.strictObject({ absent: z.array(z.string()) })),
-  failed: event('workspace.failed', z.strictObject({ reason: z.string() })),
-  held: event('workspace.held', z.strictObject({ holder: z.string() })),
-  released: event('workspace.released', z.strictObject({ holder: z.string() })),
-  trashed: event(
-    'workspace.trashed',
+  requested: event('workspace.requested', () => z.strictObject({ ...reservation, holder: z.string().nullable() })),
+  ready: event('workspace.ready', () => z.strictObject({ absent: z.array(z.string()) })),
+  failed: event('workspace.failed', () => z.strictObject({ reason: z.string() })),
+  held: event('workspace.held', () => z.strictObject({ holder: z.string() })),
+  released: event('workspace.released', () => z.strictObject({ holder: z.string() })),
+  trashed: event('workspace.trashed', () =>
     z.strictObject({ trash: z.string().nullable(), rescue: z.string().nullable(), reason: z.string() }),
   ),
-  restored: event('workspace.restored', z.strictObject({ path: z.string(), branch: z.string() })),
-  purged: event('workspace.purged', z.strictObject({})),
+  restored: event('workspace.restored', () => z.strictObject({ path: z.string(), branch: z.string() })),
+  purged: event('workspace.purged', () => z.strictObject({})),
 };
 
 /** The stream of each is the merge's id. */
 export const mergeEvents = {
-  queued: event(
-    'merge.queued',
+  queued: event('merge.queued', () =>
     z.strictObject({
       project: z.string(),
       branch: z.string(),
@@ -105,10 +73,12 @@ export const mergeEvents = {
       checked: z.boolean().describe('The commit itself has passed its checks already.'),
     }),
   ),
-  landed: event('merge.landed', z.strictObject({ commit: z.string(), onto: z.string(), evidence: z.array(evidence) })),
-  conflicted: event('merge.conflicted', z.strictObject({ files: z.array(z.string()), onto: z.string() })),
-  rejected: event('merge.rejected', z.strictObject({ onto: z.string(), evidence: z.array(evidence) })),
-  withdrawn: event('merge.withdrawn', z.strictObject({ reason: z.string() })),
+  landed: event('merge.landed', () =>
+    z.strictObject({ commit: z.string(), onto: z.string(), evidence: z.array(evidence) }),
+  ),
+  conflicted: event('merge.conflicted', () => z.strictObject({ files: z.array(z.string()), onto: z.string() })),
+  rejected: event('merge.rejected', () => z.strictObject({ onto: z.string(), evidence: z.array(evidence) })),
+  withdrawn: event('merge.withdrawn', () => z.strictObject({ reason: z.string() })),
 };
 
 /** Why MAOS itself removes a workspace. */
@@ -131,14 +101,15 @@ export const workspaceOps = {
     detail: 'Asked again with the same key it finishes what a crash interrupted and returns the same workspace.',
     effect: 'write',
     scope: 'workspace:write',
-    input: z.strictObject({
-      project: z.string(),
-      key: z.string().min(1).max(200).describe('What it is for; the same key never gets a second one.'),
-      base: z.string().min(1).describe('Branch or commit to start from.'),
-      branch: z.string().min(1).max(200).optional().describe('Default: maos/work/<id>.'),
-      holder: z.string().optional(),
-    }),
-    output: workspace,
+    input: () =>
+      z.strictObject({
+        project: z.string(),
+        key: z.string().min(1).max(200).describe('What it is for; the same key never gets a second one.'),
+        base: z.string().min(1).describe('Branch or commit to start from.'),
+        branch: z.string().min(1).max(200).optional().describe('Default: maos/work/<id>.'),
+        holder: z.string().optional(),
+      }),
+    output: () => workspace,
     route: 'POST /workspaces',
     refusals: { invalid: 'The base does not exist.', unavailable: 'git could not make the worktree.' },
   }),
@@ -147,15 +118,16 @@ export const workspaceOps = {
     summary: 'Gives a workspace its id, folder, branch and ports before anything is made.',
     effect: 'write',
     scope: 'workspace:write',
-    input: z.strictObject({
-      project: z.string(),
-      key: z.string(),
-      base: z.string(),
-      branch: z.string().optional(),
-      holder: z.string().optional(),
-      root: z.string().describe('The folder that holds all worktrees.'),
-    }),
-    output: workspace,
+    input: () =>
+      z.strictObject({
+        project: z.string(),
+        key: z.string(),
+        base: z.string(),
+        branch: z.string().optional(),
+        holder: z.string().optional(),
+        root: z.string().describe('The folder that holds all worktrees.'),
+      }),
+    output: () => workspace,
     route: 'POST /workspaces/reserve',
     internal: true,
   }),
@@ -164,21 +136,22 @@ export const workspaceOps = {
     summary: 'Reports what became of a workspace’s folder.',
     effect: 'write',
     scope: 'workspace:write',
-    input: z.strictObject({
-      workspace: workspaceId,
-      result: z.discriminatedUnion('kind', [
-        z.strictObject({ kind: z.literal('ready'), absent: z.array(z.string()) }),
-        z.strictObject({
-          kind: z.literal('trashed'),
-          trash: z.string().nullable(),
-          rescue: z.string().nullable(),
-          reason: z.string(),
-        }),
-        z.strictObject({ kind: z.literal('restored'), path: z.string(), branch: z.string() }),
-        z.strictObject({ kind: z.literal('purged') }),
-      ]),
-    }),
-    output: workspace,
+    input: () =>
+      z.strictObject({
+        workspace: workspaceId,
+        result: z.discriminatedUnion('kind', [
+          z.strictObject({ kind: z.literal('ready'), absent: z.array(z.string()) }),
+          z.strictObject({
+            kind: z.literal('trashed'),
+            trash: z.string().nullable(),
+            rescue: z.string().nullable(),
+            reason: z.string(),
+          }),
+          z.strictObject({ kind: z.literal('restored'), path: z.string(), branch: z.string() }),
+          z.strictObject({ kind: z.literal('purged') }),
+        ]),
+      }),
+    output: () => workspace,
     route: 'POST /workspaces/:workspace/report',
     internal: true,
   }),
@@ -187,8 +160,8 @@ export const workspaceOps = {
     summary: 'Shows a workspace.',
     effect: 'read',
     scope: 'workspace:read',
-    input: byId,
-    output: workspace,
+    input: () => byId,
+    output: () => workspace,
     route: 'GET /workspaces/:workspace',
     positional: ['workspace'],
   }),
@@ -197,13 +170,14 @@ export const workspaceOps = {
     summary: 'Lists workspaces, newest first.',
     effect: 'read',
     scope: 'workspace:read',
-    input: z.strictObject({
-      state: z.array(workspaceState).optional(),
-      project: z.string().optional(),
-      key: z.string().optional().describe('Keys that begin so.'),
-      limit: z.int().min(1).max(1_000).default(100),
-    }),
-    output: z.strictObject({ workspaces: z.array(workspace) }),
+    input: () =>
+      z.strictObject({
+        state: z.array(workspaceState).optional(),
+        project: z.string().optional(),
+        key: z.string().optional().describe('Keys that begin so.'),
+        limit: z.int().min(1).max(1_000).default(100),
+      }),
+    output: () => z.strictObject({ workspaces: z.array(workspace) }),
     route: 'GET /workspaces',
   }),
   fail: operation({
@@ -211,8 +185,8 @@ export const workspaceOps = {
     summary: 'Reports that a workspace could not be made; asked for again, it is tried again.',
     effect: 'write',
     scope: 'workspace:write',
-    input: z.strictObject({ workspace: workspaceId, reason: z.string() }),
-    output: workspace,
+    input: () => z.strictObject({ workspace: workspaceId, reason: z.string() }),
+    output: () => workspace,
     route: 'POST /workspaces/:workspace/fail',
     internal: true,
   }),
@@ -221,8 +195,8 @@ export const workspaceOps = {
     summary: 'Takes a workspace for one worker; while it is held nothing removes it.',
     effect: 'write',
     scope: 'workspace:write',
-    input: z.strictObject({ workspace: workspaceId, holder: z.string().min(1).max(120) }),
-    output: workspace,
+    input: () => z.strictObject({ workspace: workspaceId, holder: z.string().min(1).max(120) }),
+    output: () => workspace,
     route: 'POST /workspaces/:workspace/hold',
     refusals: { conflict: 'Someone else holds it.' },
   }),
@@ -231,8 +205,8 @@ export const workspaceOps = {
     summary: 'Gives a workspace back.',
     effect: 'write',
     scope: 'workspace:write',
-    input: z.strictObject({ workspace: workspaceId, holder: z.string().min(1).max(120) }),
-    output: workspace,
+    input: () => z.strictObject({ workspace: workspaceId, holder: z.string().min(1).max(120) }),
+    output: () => workspace,
     route: 'POST /workspaces/:workspace/release',
   }),
   diff: operation({
@@ -240,11 +214,12 @@ export const workspaceOps = {
     summary: 'Shows what a workspace changed since its base, uncommitted and untracked files included.',
     effect: 'read',
     scope: 'workspace:read',
-    input: z.strictObject({
-      workspace: workspaceId,
-      stat: z.boolean().default(false).describe('Only the list of files.'),
-    }),
-    output: difference,
+    input: () =>
+      z.strictObject({
+        workspace: workspaceId,
+        stat: z.boolean().default(false).describe('Only the list of files.'),
+      }),
+    output: () => difference,
     route: 'GET /workspaces/:workspace/diff',
     positional: ['workspace'],
   }),
@@ -254,13 +229,14 @@ export const workspaceOps = {
     detail: 'Without a token it refuses, telling what would be lost and the token that names exactly that state.',
     effect: 'destroy',
     scope: 'workspace:write',
-    input: z.strictObject({
-      workspace: workspaceId,
-      token: z.string().optional().describe('As the refusal told it; not needed when nothing would be lost.'),
-      purge: z.boolean().default(false).describe('Delete the folder at once, if nothing in it is only there.'),
-      reason: z.string().max(1_000).default('asked by a person'),
-    }),
-    output: workspace,
+    input: () =>
+      z.strictObject({
+        workspace: workspaceId,
+        token: z.string().optional().describe('As the refusal told it; not needed when nothing would be lost.'),
+        purge: z.boolean().default(false).describe('Delete the folder at once, if nothing in it is only there.'),
+        reason: z.string().max(1_000).default('asked by a person'),
+      }),
+    output: () => workspace,
     route: 'DELETE /workspaces/:workspace',
     positional: ['workspace'],
     refusals: { conflict: 'It is held, or something would be lost and the token does not name it.' },
@@ -270,8 +246,8 @@ export const workspaceOps = {
     summary: 'Brings a workspace back from the trash or from its rescue ref.',
     effect: 'write',
     scope: 'workspace:write',
-    input: byId,
-    output: workspace,
+    input: () => byId,
+    output: () => workspace,
     route: 'POST /workspaces/:workspace/restore',
     positional: ['workspace'],
     refusals: { conflict: 'It is not in the trash and has no rescue ref.' },
@@ -281,8 +257,8 @@ export const workspaceOps = {
     summary: 'Deletes trashed folders that are older than a number of days; rescue refs stay.',
     effect: 'destroy',
     scope: 'workspace:write',
-    input: z.strictObject({ days: z.number().min(0).default(7) }),
-    output: z.strictObject({ purged: z.array(z.string()) }),
+    input: () => z.strictObject({ days: z.number().min(0).default(7) }),
+    output: () => z.strictObject({ purged: z.array(z.string()) }),
     route: 'POST /workspaces/purge',
   }),
   commit: operation({
@@ -290,20 +266,25 @@ export const workspaceOps = {
     summary: 'Commits all that a workspace holds; what its agent committed itself counts as well.',
     effect: 'write',
     scope: 'workspace:write',
-    input: z.strictObject({
-      workspace: workspaceId,
-      since: z.string().describe('The commit that the work began at.'),
-      onto: z.string().nullable().default(null).describe('The commit whose conflict was to be resolved.'),
-      message: z.string().min(1),
-      expects: z.array(z.string()).nullable().default(null).describe('Patterns of files that may change.'),
-    }),
-    output: z.strictObject({
-      commit: z.string().nullable().describe('null: nothing changed.'),
-      files: z.int(),
-      added: z.int(),
-      deleted: z.int(),
-      problem: z.string().nullable().describe('Why this cannot be taken, for example a conflict that is not resolved.'),
-    }),
+    input: () =>
+      z.strictObject({
+        workspace: workspaceId,
+        since: z.string().describe('The commit that the work began at.'),
+        onto: z.string().nullable().default(null).describe('The commit whose conflict was to be resolved.'),
+        message: z.string().min(1),
+        expects: z.array(z.string()).nullable().default(null).describe('Patterns of files that may change.'),
+      }),
+    output: () =>
+      z.strictObject({
+        commit: z.string().nullable().describe('null: nothing changed.'),
+        files: z.int(),
+        added: z.int(),
+        deleted: z.int(),
+        problem: z
+          .string()
+          .nullable()
+          .describe('Why this cannot be taken, for example a conflict that is not resolved.'),
+      }),
     route: 'POST /workspaces/:workspace/commit',
     internal: true,
   }),
@@ -312,8 +293,8 @@ export const workspaceOps = {
     summary: 'Brings a shared workspace up to a branch before the next task works in it.',
     effect: 'write',
     scope: 'workspace:write',
-    input: z.strictObject({ workspace: workspaceId, branch: z.string() }),
-    output: z.strictObject({ head: z.string(), conflicts: z.array(z.string()) }),
+    input: () => z.strictObject({ workspace: workspaceId, branch: z.string() }),
+    output: () => z.strictObject({ head: z.string(), conflicts: z.array(z.string()) }),
     route: 'POST /workspaces/:workspace/update',
     internal: true,
   }),
@@ -322,8 +303,8 @@ export const workspaceOps = {
     summary: 'Puts a merge that does not fit into a workspace, with conflict markers, for its agent to resolve.',
     effect: 'write',
     scope: 'workspace:write',
-    input: z.strictObject({ workspace: workspaceId, onto: z.string() }),
-    output: z.strictObject({ files: z.array(z.string()) }),
+    input: () => z.strictObject({ workspace: workspaceId, onto: z.string() }),
+    output: () => z.strictObject({ files: z.array(z.string()) }),
     route: 'POST /workspaces/:workspace/conflict',
     internal: true,
   }),
@@ -332,14 +313,15 @@ export const workspaceOps = {
     summary: 'Runs commands on an exact commit in a throw-away worktree and tells what each said.',
     effect: 'write',
     scope: 'workspace:write',
-    input: z.strictObject({
-      project: z.string(),
-      commit: z.string(),
-      commands: z.array(z.string()),
-      env: z.record(z.string(), z.string()).default({}),
-      timeoutMs: z.int().default(600_000),
-    }),
-    output: z.strictObject({ passed: z.boolean(), evidence: z.array(evidence) }),
+    input: () =>
+      z.strictObject({
+        project: z.string(),
+        commit: z.string(),
+        commands: z.array(z.string()),
+        env: z.record(z.string(), z.string()).default({}),
+        timeoutMs: z.int().default(600_000),
+      }),
+    output: () => z.strictObject({ passed: z.boolean(), evidence: z.array(evidence) }),
     route: 'POST /checks',
     internal: true,
   }),
@@ -348,14 +330,15 @@ export const workspaceOps = {
     summary: 'Makes a commit that takes back what landed commits changed; moves no branch.',
     effect: 'write',
     scope: 'workspace:write',
-    input: z.strictObject({
-      project: z.string(),
-      branch: z.string(),
-      base: z.string().describe('Where the work began.'),
-      commit: z.string().describe('What it made.'),
-      landed: z.string().describe('The commit by which it landed: itself, or a merge.'),
-    }),
-    output: z.strictObject({ commit: z.string().nullable(), conflicts: z.array(z.string()) }),
+    input: () =>
+      z.strictObject({
+        project: z.string(),
+        branch: z.string(),
+        base: z.string().describe('Where the work began.'),
+        commit: z.string().describe('What it made.'),
+        landed: z.string().describe('The commit by which it landed: itself, or a merge.'),
+      }),
+    output: () => z.strictObject({ commit: z.string().nullable(), conflicts: z.array(z.string()) }),
     route: 'POST /branches/revert',
     internal: true,
   }),
@@ -364,13 +347,14 @@ export const workspaceOps = {
     summary: 'Makes a branch at a commit unless it is there; tells where it is.',
     effect: 'write',
     scope: 'workspace:write',
-    input: z.strictObject({
-      project: z.string(),
-      branch: z.string(),
-      commit: z.string(),
-      fresh: z.boolean().default(false).describe('The branch must not be there yet, not even at this commit.'),
-    }),
-    output: z.strictObject({ head: z.string() }),
+    input: () =>
+      z.strictObject({
+        project: z.string(),
+        branch: z.string(),
+        commit: z.string(),
+        fresh: z.boolean().default(false).describe('The branch must not be there yet, not even at this commit.'),
+      }),
+    output: () => z.strictObject({ head: z.string() }),
     route: 'POST /branches/ensure',
     internal: true,
     refusals: { conflict: 'It was to be fresh and is there already, or another branch’s name is in its way.' },
@@ -380,8 +364,8 @@ export const workspaceOps = {
     summary: 'Lists the branches that begin with a prefix.',
     effect: 'read',
     scope: 'workspace:read',
-    input: z.strictObject({ project: z.string(), prefix: z.string() }),
-    output: z.strictObject({ branches: z.array(z.string()) }),
+    input: () => z.strictObject({ project: z.string(), prefix: z.string() }),
+    output: () => z.strictObject({ branches: z.array(z.string()) }),
     route: 'GET /branches',
     internal: true,
   }),
@@ -390,8 +374,8 @@ export const workspaceOps = {
     summary: 'Tells which commit a branch or other revision is, and which branch is checked out.',
     effect: 'read',
     scope: 'workspace:read',
-    input: z.strictObject({ project: z.string(), revision: z.string() }),
-    output: z.strictObject({ commit: z.string(), branch: z.string().nullable() }),
+    input: () => z.strictObject({ project: z.string(), revision: z.string() }),
+    output: () => z.strictObject({ commit: z.string(), branch: z.string().nullable() }),
     route: 'GET /branches/inspect',
     internal: true,
   }),
@@ -400,8 +384,9 @@ export const workspaceOps = {
     summary: 'Lands a commit on one of the user’s branches; a checkout with uncommitted changes is never touched.',
     effect: 'write',
     scope: 'workspace:write',
-    input: z.strictObject({ project: z.string(), branch: z.string(), commit: z.string(), message: z.string() }),
-    output: z.strictObject({ from: z.string(), to: z.string(), kind: z.enum(['merged', 'fast_forward', 'already']) }),
+    input: () => z.strictObject({ project: z.string(), branch: z.string(), commit: z.string(), message: z.string() }),
+    output: () =>
+      z.strictObject({ from: z.string(), to: z.string(), kind: z.enum(['merged', 'fast_forward', 'already']) }),
     route: 'POST /branches/land',
     internal: true,
     refusals: { conflict: 'The checkout is dirty, or both sides changed the same lines.' },
@@ -411,8 +396,9 @@ export const workspaceOps = {
     summary: 'Moves a branch back to where it was before a landing, if it has not moved since.',
     effect: 'destroy',
     scope: 'workspace:write',
-    input: z.strictObject({ project: z.string(), branch: z.string(), from: z.string(), to: z.string() }),
-    output: z.strictObject({ rescue: z.string().nullable().describe('The ref that keeps what no branch holds now.') }),
+    input: () => z.strictObject({ project: z.string(), branch: z.string(), from: z.string(), to: z.string() }),
+    output: () =>
+      z.strictObject({ rescue: z.string().nullable().describe('The ref that keeps what no branch holds now.') }),
     route: 'POST /branches/unland',
     internal: true,
     refusals: { conflict: 'The branch has moved since, or its checkout is dirty.' },
@@ -422,8 +408,9 @@ export const workspaceOps = {
     summary: 'Shows what changed between two commits.',
     effect: 'read',
     scope: 'workspace:read',
-    input: z.strictObject({ project: z.string(), from: z.string(), to: z.string(), stat: z.boolean().default(false) }),
-    output: difference,
+    input: () =>
+      z.strictObject({ project: z.string(), from: z.string(), to: z.string(), stat: z.boolean().default(false) }),
+    output: () => difference,
     route: 'GET /branches/compare',
     internal: true,
   }),
@@ -432,8 +419,8 @@ export const workspaceOps = {
     summary: 'Deletes one of MAOS’s own branches; commits that are nowhere else go to a rescue ref first.',
     effect: 'destroy',
     scope: 'workspace:write',
-    input: z.strictObject({ project: z.string(), branch: z.string(), token: z.string().optional() }),
-    output: z.strictObject({ rescue: z.string().nullable() }),
+    input: () => z.strictObject({ project: z.string(), branch: z.string(), token: z.string().optional() }),
+    output: () => z.strictObject({ rescue: z.string().nullable() }),
     route: 'POST /branches/drop',
     internal: true,
     refusals: { conflict: 'It is checked out, or commits would be lost and the token does not name them.' },
@@ -444,18 +431,19 @@ export const workspaceOps = {
     detail: 'The same task and commit are queued once.',
     effect: 'write',
     scope: 'workspace:write',
-    input: z.strictObject({
-      project: z.string(),
-      branch: z.string(),
-      commit: z.string(),
-      task: z.string(),
-      title: z.string(),
-      checks: z.array(z.string()),
-      env: z.record(z.string(), z.string()).default({}),
-      timeoutMs: z.int().default(600_000),
-      checked: z.boolean().default(false),
-    }),
-    output: merge,
+    input: () =>
+      z.strictObject({
+        project: z.string(),
+        branch: z.string(),
+        commit: z.string(),
+        task: z.string(),
+        title: z.string(),
+        checks: z.array(z.string()),
+        env: z.record(z.string(), z.string()).default({}),
+        timeoutMs: z.int().default(600_000),
+        checked: z.boolean().default(false),
+      }),
+    output: () => merge,
     route: 'POST /merges',
     internal: true,
   }),
@@ -464,21 +452,22 @@ export const workspaceOps = {
     summary: 'Reports what became of a queued merge.',
     effect: 'write',
     scope: 'workspace:write',
-    input: z.strictObject({
-      merge: z.string(),
-      result: z.discriminatedUnion('kind', [
-        z.strictObject({
-          kind: z.literal('landed'),
-          commit: z.string(),
-          onto: z.string(),
-          evidence: z.array(evidence),
-        }),
-        z.strictObject({ kind: z.literal('conflicted'), files: z.array(z.string()), onto: z.string() }),
-        z.strictObject({ kind: z.literal('rejected'), onto: z.string(), evidence: z.array(evidence) }),
-        z.strictObject({ kind: z.literal('withdrawn'), reason: z.string() }),
-      ]),
-    }),
-    output: merge,
+    input: () =>
+      z.strictObject({
+        merge: z.string(),
+        result: z.discriminatedUnion('kind', [
+          z.strictObject({
+            kind: z.literal('landed'),
+            commit: z.string(),
+            onto: z.string(),
+            evidence: z.array(evidence),
+          }),
+          z.strictObject({ kind: z.literal('conflicted'), files: z.array(z.string()), onto: z.string() }),
+          z.strictObject({ kind: z.literal('rejected'), onto: z.string(), evidence: z.array(evidence) }),
+          z.strictObject({ kind: z.literal('withdrawn'), reason: z.string() }),
+        ]),
+      }),
+    output: () => merge,
     route: 'POST /merges/:merge/report',
     internal: true,
   }),
@@ -487,13 +476,14 @@ export const workspaceOps = {
     summary: 'Lists merges, newest first.',
     effect: 'read',
     scope: 'workspace:read',
-    input: z.strictObject({
-      state: z.array(mergeState).optional(),
-      branch: z.string().optional(),
-      task: z.string().optional(),
-      limit: z.int().min(1).max(1_000).default(100),
-    }),
-    output: z.strictObject({ merges: z.array(merge) }),
+    input: () =>
+      z.strictObject({
+        state: z.array(mergeState).optional(),
+        branch: z.string().optional(),
+        task: z.string().optional(),
+        limit: z.int().min(1).max(1_000).default(100),
+      }),
+    output: () => z.strictObject({ merges: z.array(merge) }),
     route: 'GET /merges',
   }),
 } as const;

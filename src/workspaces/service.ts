@@ -1,7 +1,8 @@
 import { join } from 'node:path';
 import { conflict } from '../kernel/error.ts';
 import { command, type CommandContext, type Handler, query } from '../kernel/handler.ts';
-import { mergeEvents, mergeState, type Workspace, workspaceEvents, workspaceOps } from './contract.ts';
+import { mergeEvents, type Workspace, workspaceEvents, workspaceOps } from './contract.ts';
+import { mergeState } from './merge.ts';
 import { allocatePorts } from './git/environment.ts';
 import { getMerge, getWorkspace, listMerges, listWorkspaces, mergeOfTask, takenPorts, workspaceFor } from './views.ts';
 

@@ -2,7 +2,8 @@ import { notFound } from '../kernel/error.ts';
 import { on, type Reader, type SqlValue, type View } from '../kernel/handler.ts';
 import { resolveId } from '../kernel/resolve.ts';
 import { workspaceVariables } from './git/environment.ts';
-import { type Merge, merge, mergeEvents, type Workspace, workspace, workspaceEvents } from './contract.ts';
+import { type Merge, mergeEvents, type Workspace, workspace, workspaceEvents } from './contract.ts';
+import { merge } from './merge.ts';
 
 export const workspaceView: View = {
   name: 'workspaces',

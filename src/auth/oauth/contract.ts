@@ -75,14 +75,14 @@ const keyMade = z.strictObject({
 
 /** The stream is the id of the client or the grant; of keys it is `oauth`. No token, code or open private key is in them. */
 export const oauthEvents = {
-  registered: event('client.registered', registration),
-  removed: event('client.removed', z.strictObject({})),
-  granted: event('grant.created', granted),
+  registered: event('client.registered', () => registration),
+  removed: event('client.removed', () => z.strictObject({})),
+  granted: event('grant.created', () => granted),
   /** The code was exchanged for the first tokens. */
-  exchanged: event('grant.exchanged', z.strictObject({ refresh: hash, refreshExpiresAt: z.int() })),
-  refreshed: event('grant.refreshed', z.strictObject({ was: hash, refresh: hash, refreshExpiresAt: z.int() })),
-  revoked: event('grant.revoked', z.strictObject({ reason })),
-  keyMade: event('oauth.key_made', keyMade),
+  exchanged: event('grant.exchanged', () => z.strictObject({ refresh: hash, refreshExpiresAt: z.int() })),
+  refreshed: event('grant.refreshed', () => z.strictObject({ was: hash, refresh: hash, refreshExpiresAt: z.int() })),
+  revoked: event('grant.revoked', () => z.strictObject({ reason })),
+  keyMade: event('oauth.key_made', () => keyMade),
 };
 
 /** For people and administrators. */
@@ -92,8 +92,8 @@ const shownOps = {
     summary: 'Lists the programs that the caller has given access by OAuth; an administrator sees those of all users.',
     effect: 'read',
     scope: 'grant:read',
-    input: z.strictObject({}),
-    output: z.strictObject({ grants: z.array(grant) }),
+    input: () => z.strictObject({}),
+    output: () => z.strictObject({ grants: z.array(grant) }),
     route: 'GET /grants',
   }),
   revokeGrant: operation({
@@ -101,8 +101,8 @@ const shownOps = {
     summary: 'Ends the access of a program: its tokens are refused from then on, also on connections that are open.',
     effect: 'destroy',
     scope: 'grant:write',
-    input: z.strictObject({ grant: grantId }),
-    output: grant,
+    input: () => z.strictObject({ grant: grantId }),
+    output: () => grant,
     route: 'DELETE /grants/:grant',
     positional: ['grant'],
   }),
@@ -111,8 +111,8 @@ const shownOps = {
     summary: 'Lists the programs that are known as OAuth clients.',
     effect: 'read',
     scope: 'client:read',
-    input: z.strictObject({}),
-    output: z.strictObject({ clients: z.array(client) }),
+    input: () => z.strictObject({}),
+    output: () => z.strictObject({ clients: z.array(client) }),
     route: 'GET /clients',
   }),
   removeClient: operation({
@@ -120,8 +120,8 @@ const shownOps = {
     summary: 'Forgets an OAuth client and ends all access that people have given it. It may register again.',
     effect: 'destroy',
     scope: 'client:write',
-    input: z.strictObject({ client: clientKey }),
-    output: client,
+    input: () => z.strictObject({ client: clientKey }),
+    output: () => client,
     route: 'DELETE /clients/:client',
     positional: ['client'],
   }),
@@ -131,10 +131,11 @@ const shownOps = {
     detail: 'With endNow they count no more at once: clients then get new ones with their refresh tokens.',
     effect: 'write',
     scope: 'oauth:rotate',
-    input: z.strictObject({
-      endNow: z.boolean().default(false).describe('Tokens of earlier keys are refused from now on.'),
-    }),
-    output: z.strictObject({ keys: z.array(signingKey) }),
+    input: () =>
+      z.strictObject({
+        endNow: z.boolean().default(false).describe('Tokens of earlier keys are refused from now on.'),
+      }),
+    output: () => z.strictObject({ keys: z.array(signingKey) }),
     route: 'POST /oauth/rotate',
     refusals: { unavailable: 'The keys that seal it cannot be opened.' },
   }),
@@ -162,8 +163,8 @@ const reportOps = {
     summary: 'Records a client.',
     effect: 'write',
     scope: 'client:write',
-    input: registration,
-    output: client,
+    input: () => registration,
+    output: () => client,
     route: 'POST /clients/register',
     internal: true,
     refusals: { exhausted: 'There are too many clients.' },
@@ -173,12 +174,13 @@ const reportOps = {
     summary: 'Uses up the code of a second factor at a sign-in whose password was right.',
     effect: 'write',
     scope: 'grant:write',
-    input: z.strictObject({
-      user: z.string(),
-      password: z.string().describe('Argon2id.'),
-      factor: z.strictObject({ step: z.int().nullable(), recovery: hash.nullable() }),
-    }),
-    output: z.strictObject({}),
+    input: () =>
+      z.strictObject({
+        user: z.string(),
+        password: z.string().describe('Argon2id.'),
+        factor: z.strictObject({ step: z.int().nullable(), recovery: hash.nullable() }),
+      }),
+    output: () => z.strictObject({}),
     route: 'POST /oauth/prove',
     internal: true,
   }),
@@ -187,10 +189,13 @@ const reportOps = {
     summary: 'Records that a user lets a client act for them, and the code that says so.',
     effect: 'write',
     scope: 'grant:write',
-    input: granted.extend({
-      password: z.string().describe('Argon2id; the grant is refused when the password was changed since the sign-in.'),
-    }),
-    output: z.strictObject({ grant: z.string() }),
+    input: () =>
+      granted.extend({
+        password: z
+          .string()
+          .describe('Argon2id; the grant is refused when the password was changed since the sign-in.'),
+      }),
+    output: () => z.strictObject({ grant: z.string() }),
     route: 'POST /grants/record',
     internal: true,
   }),
@@ -199,16 +204,17 @@ const reportOps = {
     summary: 'Exchanges a code for the first tokens. A code that comes again ends the grant.',
     effect: 'write',
     scope: 'grant:write',
-    input: z.strictObject({
-      code: hash,
-      client: z.string(),
-      redirectUri: z.string().nullable(),
-      resource: askedFor,
-      challenge: z.string().describe('Of the verifier that came with the code.'),
-      refresh: hash,
-      refreshExpiresAt: z.int(),
-    }),
-    output: outcome,
+    input: () =>
+      z.strictObject({
+        code: hash,
+        client: z.string(),
+        redirectUri: z.string().nullable(),
+        resource: askedFor,
+        challenge: z.string().describe('Of the verifier that came with the code.'),
+        refresh: hash,
+        refreshExpiresAt: z.int(),
+      }),
+    output: () => outcome,
     route: 'POST /grants/exchange',
     internal: true,
   }),
@@ -217,14 +223,15 @@ const reportOps = {
     summary: 'Exchanges a refresh token for new tokens. One that comes again ends the grant.',
     effect: 'write',
     scope: 'grant:write',
-    input: z.strictObject({
-      was: hash,
-      client: z.string(),
-      resource: askedFor,
-      refresh: hash,
-      refreshExpiresAt: z.int(),
-    }),
-    output: outcome,
+    input: () =>
+      z.strictObject({
+        was: hash,
+        client: z.string(),
+        resource: askedFor,
+        refresh: hash,
+        refreshExpiresAt: z.int(),
+      }),
+    output: () => outcome,
     route: 'POST /grants/refresh',
     internal: true,
   }),
@@ -233,12 +240,13 @@ const reportOps = {
     summary: 'Records the end of a grant.',
     effect: 'write',
     scope: 'grant:write',
-    input: z.strictObject({
-      grant: z.string(),
-      owner: z.string().nullable().describe('Only if it is theirs.'),
-      reason,
-    }),
-    output: grant,
+    input: () =>
+      z.strictObject({
+        grant: z.string(),
+        owner: z.string().nullable().describe('Only if it is theirs.'),
+        reason,
+      }),
+    output: () => grant,
     route: 'POST /grants/close',
     internal: true,
   }),
@@ -247,10 +255,11 @@ const reportOps = {
     summary: 'Records a signing key.',
     effect: 'write',
     scope: 'oauth:rotate',
-    input: keyMade.extend({
-      was: z.string().nullable().describe('The key that signed until now; refused when it is another one.'),
-    }),
-    output: z.strictObject({ keys: z.array(signingKey) }),
+    input: () =>
+      keyMade.extend({
+        was: z.string().nullable().describe('The key that signed until now; refused when it is another one.'),
+      }),
+    output: () => z.strictObject({ keys: z.array(signingKey) }),
     route: 'POST /oauth/record',
     internal: true,
   }),

@@ -86,13 +86,13 @@ const requested = z.strictObject({ ...asked, needs, expiresAt: z.int().nullable(
 
 /** The stream of each is the entry’s id. */
 export const approvalEvents = {
-  requested: event('approval.requested', requested),
-  agreed: event('approval.agreed', z.strictObject({ always: z.boolean(), alone: z.boolean() })),
-  approved: event('approval.approved', z.strictObject({ always: z.boolean() })),
-  denied: event('approval.denied', z.strictObject({ reason: z.string() })),
-  expired: event('approval.expired', z.strictObject({ reason: z.string() })),
-  revoked: event('approval.revoked', z.strictObject({})),
-  used: event('approval.used', z.strictObject({ key: z.string().nullable().default(null) })),
+  requested: event('approval.requested', () => requested),
+  agreed: event('approval.agreed', () => z.strictObject({ always: z.boolean(), alone: z.boolean() })),
+  approved: event('approval.approved', () => z.strictObject({ always: z.boolean() })),
+  denied: event('approval.denied', () => z.strictObject({ reason: z.string() })),
+  expired: event('approval.expired', () => z.strictObject({ reason: z.string() })),
+  revoked: event('approval.revoked', () => z.strictObject({})),
+  used: event('approval.used', () => z.strictObject({ key: z.string().nullable().default(null) })),
 };
 
 const some = z.array(id).min(1).max(200).describe('Ids, or the beginnings of some.');
@@ -106,14 +106,15 @@ export const approvalOps = {
     summary: 'Lists what waits for somebody’s approval, the riskiest and oldest first, then what was answered.',
     effect: 'read',
     scope: 'approval:read',
-    input: z.strictObject({
-      state: z.array(approvalState).optional().describe('Default: all of them.'),
-      agent: id.optional(),
-      task: id.optional(),
-      run: id.optional(),
-      limit: z.int().min(1).max(1_000).default(100),
-    }),
-    output: several,
+    input: () =>
+      z.strictObject({
+        state: z.array(approvalState).optional().describe('Default: all of them.'),
+        agent: id.optional(),
+        task: id.optional(),
+        run: id.optional(),
+        limit: z.int().min(1).max(1_000).default(100),
+      }),
+    output: () => several,
     route: 'GET /approvals',
   }),
   get: operation({
@@ -121,8 +122,8 @@ export const approvalOps = {
     summary: 'Shows one request for approval: who, what, why, how risky, since when.',
     effect: 'read',
     scope: 'approval:read',
-    input: z.strictObject({ approval: id }),
-    output: approval,
+    input: () => z.strictObject({ approval: id }),
+    output: () => approval,
     route: 'GET /approvals/:approval',
     positional: ['approval'],
   }),
@@ -133,18 +134,19 @@ export const approvalOps = {
       'An agent can agree only where the rule asks for agents beside a person, and never to what it wants to do itself. Agreeing twice changes nothing.',
     effect: 'write',
     scope: 'approval:answer',
-    input: z.strictObject({
-      approvals: some,
-      always: z
-        .boolean()
-        .default(false)
-        .describe('Never ask again for what the entry’s `covers` says. Only a person can say so.'),
-      alone: z
-        .boolean()
-        .default(false)
-        .describe('A person decides without the agents that should agree as well; it stays on record.'),
-    }),
-    output: several,
+    input: () =>
+      z.strictObject({
+        approvals: some,
+        always: z
+          .boolean()
+          .default(false)
+          .describe('Never ask again for what the entry’s `covers` says. Only a person can say so.'),
+        alone: z
+          .boolean()
+          .default(false)
+          .describe('A person decides without the agents that should agree as well; it stays on record.'),
+      }),
+    output: () => several,
     route: 'POST /approvals/approve',
     positional: ['approvals'],
     refusals: {
@@ -157,11 +159,12 @@ export const approvalOps = {
     summary: 'Refuses one or more requests; whoever asked is told why.',
     effect: 'write',
     scope: 'approval:answer',
-    input: z.strictObject({
-      approvals: some,
-      reason: z.string().min(1).max(2_000).default('Nobody wants this.').describe('Told to whoever asked.'),
-    }),
-    output: several,
+    input: () =>
+      z.strictObject({
+        approvals: some,
+        reason: z.string().min(1).max(2_000).default('Nobody wants this.').describe('Told to whoever asked.'),
+      }),
+    output: () => several,
     route: 'POST /approvals/deny',
     positional: ['approvals'],
     refusals: { conflict: answered, forbidden: 'An agent answers where no rule asks agents, or for itself.' },
@@ -171,8 +174,8 @@ export const approvalOps = {
     summary: 'Takes back an "always": the next time, it is asked again.',
     effect: 'write',
     scope: 'approval:answer',
-    input: z.strictObject({ approval: id }),
-    output: approval,
+    input: () => z.strictObject({ approval: id }),
+    output: () => approval,
     route: 'POST /approvals/:approval/revoke',
     positional: ['approval'],
   }),
@@ -183,22 +186,24 @@ export const approvalOps = {
       'Called by the hooks of agent programs. "wait" means: nobody has answered yet, call again. The same call asks once.',
     effect: 'write',
     scope: 'policy:read',
-    input: z.strictObject({
-      tool: z.string().min(1).max(300).describe('The tool, by the name that the program gives it.'),
-      input: z.record(z.string(), z.unknown()).default({}).describe('What the tool is called with.'),
-      call: z.string().min(1).max(200).describe('The id of the call: the same for the same call.'),
-      session: z.string().max(100).default('').describe('The conversation.'),
-      cwd: text.optional(),
-      workspace: text.optional().describe('The top folder, where the server does not know it.'),
-      agent: id.optional().describe('Who calls, when the token is that of the machine’s owner.'),
-      waitMs: z.int().min(0).max(60_000).default(0).describe('How long to wait for an answer.'),
-    }),
-    output: z.strictObject({
-      effect: z.enum(['allow', 'block', 'wait']),
-      reason: z.string(),
-      rule: z.string().nullable(),
-      approval: z.string().nullable().describe('The entry of the inbox, when somebody was asked.'),
-    }),
+    input: () =>
+      z.strictObject({
+        tool: z.string().min(1).max(300).describe('The tool, by the name that the program gives it.'),
+        input: z.record(z.string(), z.unknown()).default({}).describe('What the tool is called with.'),
+        call: z.string().min(1).max(200).describe('The id of the call: the same for the same call.'),
+        session: z.string().max(100).default('').describe('The conversation.'),
+        cwd: text.optional(),
+        workspace: text.optional().describe('The top folder, where the server does not know it.'),
+        agent: id.optional().describe('Who calls, when the token is that of the machine’s owner.'),
+        waitMs: z.int().min(0).max(60_000).default(0).describe('How long to wait for an answer.'),
+      }),
+    output: () =>
+      z.strictObject({
+        effect: z.enum(['allow', 'block', 'wait']),
+        reason: z.string(),
+        rule: z.string().nullable(),
+        approval: z.string().nullable().describe('The entry of the inbox, when somebody was asked.'),
+      }),
     route: 'POST /approvals/gate',
     refusals: {
       forbidden: 'It asks for an agent that it is not.',
@@ -211,13 +216,14 @@ export const approvalOps = {
     summary: 'Puts a request into the inbox, or finds the one that is there.',
     effect: 'write',
     scope: 'approval:answer',
-    input: z.strictObject({
-      ...asked,
-      quorum: z.int().min(1).max(100).nullable().default(null),
-      answerWithinMs: z.int().min(1).nullable().default(null),
-      again: z.boolean().default(false).describe('What was refused may be asked anew after a while.'),
-    }),
-    output: approval,
+    input: () =>
+      z.strictObject({
+        ...asked,
+        quorum: z.int().min(1).max(100).nullable().default(null),
+        answerWithinMs: z.int().min(1).nullable().default(null),
+        again: z.boolean().default(false).describe('What was refused may be asked anew after a while.'),
+      }),
+    output: () => approval,
     route: 'POST /approvals/ask',
     refusals: { exhausted: 'Too much waits already.' },
     internal: true,
@@ -227,11 +233,12 @@ export const approvalOps = {
     summary: 'Uses up an approval that was given for one time: the same deed asks anew.',
     effect: 'write',
     scope: 'approval:answer',
-    input: z.strictObject({
-      approval: id,
-      key: asked.key,
-    }),
-    output: approval,
+    input: () =>
+      z.strictObject({
+        approval: id,
+        key: asked.key,
+      }),
+    output: () => approval,
     route: 'POST /approvals/:approval/use',
     refusals: { conflict: 'It is not approved, or was used before.' },
     internal: true,
@@ -241,8 +248,8 @@ export const approvalOps = {
     summary: 'Closes what an agent asked that has ended meanwhile.',
     effect: 'write',
     scope: 'approval:answer',
-    input: z.strictObject({ agent: id, reason: z.string().max(500) }),
-    output: several,
+    input: () => z.strictObject({ agent: id, reason: z.string().max(500) }),
+    output: () => several,
     route: 'POST /approvals/lapse',
     internal: true,
   }),
@@ -251,8 +258,8 @@ export const approvalOps = {
     summary: 'Closes what nobody answered in time, and tells when the next is due.',
     effect: 'write',
     scope: 'approval:answer',
-    input: z.strictObject({}),
-    output: z.strictObject({ expired: z.int(), nextAt: z.int().nullable() }),
+    input: () => z.strictObject({}),
+    output: () => z.strictObject({ expired: z.int(), nextAt: z.int().nullable() }),
     route: 'POST /approvals/tick',
     internal: true,
   }),

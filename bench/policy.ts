@@ -37,7 +37,7 @@ function twoHundred(): PolicyRule[] {
       { command: { args: `--danger-${index}*` } },
       { operation: `thing${index}.*`, role: 'worker' },
     ][index % 4];
-    return policyRule.parse({ id: `own-${index}`, match, decision: 'ask' });
+    return policyRule().parse({ id: `own-${index}`, match, decision: 'ask' });
   });
   return [...shippedRules, ...more];
 }
@@ -91,7 +91,7 @@ async function condition(): Promise<void> {
   const before = process.memoryUsage.rss();
   const start = performance.now();
   const rules = [
-    policyRule.parse({
+    policyRule().parse({
       id: 'c',
       match: {},
       when: 'context.role == "worker" && context.program like "r*"',

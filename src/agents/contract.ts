@@ -1,6 +1,8 @@
 import * as z from 'zod';
+import { once } from '../kernel/once.ts';
 import { event } from '../kernel/event.ts';
 import { operation } from '../kernel/operation.ts';
+import { usage } from './usage.ts';
 
 const agentId = z.string().min(1).max(120).describe('The agent: its id, a unique beginning of it, or its name.');
 const texts = z.array(z.string());
@@ -63,15 +65,6 @@ const changes = {
 const configurationShape = z.strictObject(configuration);
 export type AgentConfiguration = z.output<typeof configurationShape>;
 
-/** Tokens and money of a session or an agent, killed runs included. */
-export const usage = z.strictObject({
-  inputTokens: z.int(),
-  outputTokens: z.int(),
-  cacheReadTokens: z.int(),
-  cacheWriteTokens: z.int(),
-  costUsd: z.number().nullable().describe('null: the program reports no price.'),
-});
-
 /**
  * How usage is summed, everywhere: SQL over a table with a row a session, its `cost` (null: no price was told), and its `tokens`.
  * An unknown price is never a zero: `unpriced` says that the sum is a lower bound.
@@ -92,26 +85,28 @@ export function secretNames(passEnv: PassedVariables): string[] {
 }
 
 /** What one session of an agent is started with. */
-export const sessionRequest = z.strictObject({
-  prompt: z.string().max(1_000_000).nullable().default(null),
-  argv: z.array(z.string()).min(1).nullable().default(null).describe('A command, for the command runtime.'),
-  cwd: z.string().describe('The folder it works in.'),
-  env: z.record(z.string(), z.string()).default({}).describe('Added to the agent’s environment; kept in the log.'),
-  passEnv: z
-    .record(z.string(), passedVariable)
-    .default({})
-    .describe(
-      'Variables whose values are found when the process is started, and not kept: {TOKEN: NAME_THERE} from the server’s environment, {TOKEN: {secret: NAME}} from its secrets.',
-    ),
-  options: settings.options.default({}).describe('Settings of its runtime, over those of the agent.'),
-  resume: z.boolean().default(false).describe('Continue the agent’s last conversation, where the runtime can.'),
-  task: z.string().nullable().default(null),
-  workspace: z.string().nullable().default(null),
-  timeoutMs: z.int().nullable().default(null),
-  budgetUsd: budgetUsd.nullable().default(null).describe('The most money that it may be promised.'),
-  resultSchema: z.unknown().optional(),
-});
-export type SessionRequest = z.output<typeof sessionRequest>;
+export const sessionRequest = once(() =>
+  z.strictObject({
+    prompt: z.string().max(1_000_000).nullable().default(null),
+    argv: z.array(z.string()).min(1).nullable().default(null).describe('A command, for the command runtime.'),
+    cwd: z.string().describe('The folder it works in.'),
+    env: z.record(z.string(), z.string()).default({}).describe('Added to the agent’s environment; kept in the log.'),
+    passEnv: z
+      .record(z.string(), passedVariable)
+      .default({})
+      .describe(
+        'Variables whose values are found when the process is started, and not kept: {TOKEN: NAME_THERE} from the server’s environment, {TOKEN: {secret: NAME}} from its secrets.',
+      ),
+    options: settings.options.default({}).describe('Settings of its runtime, over those of the agent.'),
+    resume: z.boolean().default(false).describe('Continue the agent’s last conversation, where the runtime can.'),
+    task: z.string().nullable().default(null),
+    workspace: z.string().nullable().default(null),
+    timeoutMs: z.int().nullable().default(null),
+    budgetUsd: budgetUsd.nullable().default(null).describe('The most money that it may be promised.'),
+    resultSchema: z.unknown().optional(),
+  }),
+);
+export type SessionRequest = z.output<ReturnType<typeof sessionRequest>>;
 
 /** What a session is promised of its budgets: it is stopped when it has used that up. */
 export const promised = z.strictObject({
@@ -138,40 +133,44 @@ export const agentState = z.enum(['idle', 'starting', 'running', 'paused', 'stop
 export type AgentState = z.output<typeof agentState>;
 
 /** One process of an agent. Its number is the agent's generation: an older generation can no longer report. */
-export const session = z.strictObject({
-  agent: z.string(),
-  generation: z.int(),
-  state: z.enum(['starting', 'running', 'ended']),
-  request: sessionRequest,
-  promised: promised.nullable().describe('null: it uses neither money nor tokens.'),
-  folder: z.string().describe('Where its output is kept.'),
-  pid: z.int().nullable(),
-  startTime: z.string().nullable(),
-  providerSession: z.string().nullable(),
-  offset: z.int().describe('Bytes of its output that were read.'),
-  lastAction: z.string().nullable(),
-  usage: usage.nullable(),
-  exit: z.string().nullable().describe('How its process ended.'),
-  outcome: outcome.nullable(),
-  requestedAt: z.int(),
-  startedAt: z.int().nullable(),
-  endedAt: z.int().nullable(),
-});
-export type Session = z.output<typeof session>;
+export const session = once(() =>
+  z.strictObject({
+    agent: z.string(),
+    generation: z.int(),
+    state: z.enum(['starting', 'running', 'ended']),
+    request: sessionRequest(),
+    promised: promised.nullable().describe('null: it uses neither money nor tokens.'),
+    folder: z.string().describe('Where its output is kept.'),
+    pid: z.int().nullable(),
+    startTime: z.string().nullable(),
+    providerSession: z.string().nullable(),
+    offset: z.int().describe('Bytes of its output that were read.'),
+    lastAction: z.string().nullable(),
+    usage: usage.nullable(),
+    exit: z.string().nullable().describe('How its process ended.'),
+    outcome: outcome.nullable(),
+    requestedAt: z.int(),
+    startedAt: z.int().nullable(),
+    endedAt: z.int().nullable(),
+  }),
+);
+export type Session = z.output<ReturnType<typeof session>>;
 
-export const agent = z.strictObject({
-  id: z.string(),
-  name: z.string(),
-  ...configuration,
-  state: agentState,
-  since: z.int(),
-  reason: z.string().nullable().describe('What it waits for, or why it is in this state.'),
-  generation: z.int(),
-  session: session.nullable().describe('Its newest session.'),
-  usage: usage.describe('Of all its sessions.'),
-  createdAt: z.int(),
-});
-export type Agent = z.output<typeof agent>;
+export const agent = once(() =>
+  z.strictObject({
+    id: z.string(),
+    name: z.string(),
+    ...configuration,
+    state: agentState,
+    since: z.int(),
+    reason: z.string().nullable().describe('What it waits for, or why it is in this state.'),
+    generation: z.int(),
+    session: session().nullable().describe('Its newest session.'),
+    usage: usage.describe('Of all its sessions.'),
+    createdAt: z.int(),
+  }),
+);
+export type Agent = z.output<ReturnType<typeof agent>>;
 
 const generation = z.int().describe('The session’s number; a report of an old one is refused.');
 const signal = z.enum(['stop', 'kill', 'interrupt', 'pause', 'resume']);
@@ -203,7 +202,7 @@ export const agentEvents = {
   requested: event('session.requested', () =>
     z.strictObject({
       generation,
-      request: sessionRequest,
+      request: sessionRequest(),
       /** Records of an older MAOS do not have it. */
       promised: promised.nullable().optional(),
       folder: z.string(),
@@ -236,7 +235,7 @@ export const agentOps = {
         name: name.optional().describe('A name that no other agent has; made up when left out.'),
         ...configuration,
       }),
-    output: () => agent,
+    output: () => agent(),
     route: 'POST /agents',
     positional: ['runtime'],
     refusals: { conflict: 'The name is taken.', invalid: 'The runtime is unknown.' },
@@ -247,7 +246,7 @@ export const agentOps = {
     effect: 'read',
     scope: 'agent:read',
     input: () => z.strictObject({ agent: agentId }),
-    output: () => agent,
+    output: () => agent(),
     route: 'GET /agents/:agent',
     positional: ['agent'],
   }),
@@ -265,7 +264,7 @@ export const agentOps = {
         limit: z.int().min(1).max(1_000).default(100),
         cursor: z.string().optional(),
       }),
-    output: () => z.strictObject({ agents: z.array(agent), next: z.string().nullable() }),
+    output: () => z.strictObject({ agents: z.array(agent()), next: z.string().nullable() }),
     route: 'GET /agents',
   }),
   sessions: operation({
@@ -274,7 +273,7 @@ export const agentOps = {
     effect: 'read',
     scope: 'agent:read',
     input: () => z.strictObject({ agent: agentId, limit: z.int().min(1).max(1_000).default(100) }),
-    output: () => z.strictObject({ sessions: z.array(session) }),
+    output: () => z.strictObject({ sessions: z.array(session()) }),
     route: 'GET /agents/:agent/sessions',
     positional: ['agent'],
   }),
@@ -284,7 +283,7 @@ export const agentOps = {
     effect: 'write',
     scope: 'agent:write',
     input: () => z.strictObject({ agent: agentId, ...z.strictObject(changes).partial().shape }),
-    output: () => agent,
+    output: () => agent(),
     route: 'PATCH /agents/:agent',
     positional: ['agent'],
     refusals: { conflict: 'The name is taken, or the agent was removed.' },
@@ -295,7 +294,7 @@ export const agentOps = {
     effect: 'destroy',
     scope: 'agent:write',
     input: () => control,
-    output: () => agent,
+    output: () => agent(),
     route: 'DELETE /agents/:agent',
     positional: ['agent'],
     refusals: { conflict: 'The agent has a running session: stop it first.' },
@@ -306,8 +305,8 @@ export const agentOps = {
     detail: 'Returns when the session is recorded; follow its events for the start itself.',
     effect: 'write',
     scope: 'agent:write',
-    input: () => z.strictObject({ agent: agentId, ...sessionRequest.shape }),
-    output: () => agent,
+    input: () => z.strictObject({ agent: agentId, ...sessionRequest().shape }),
+    output: () => agent(),
     route: 'POST /agents/:agent/start',
     positional: ['agent', 'prompt'],
     refusals: {
@@ -323,7 +322,7 @@ export const agentOps = {
     scope: 'agent:write',
     input: () =>
       z.strictObject({ ...control.shape, force: z.boolean().default(false).describe('At once, with SIGKILL.') }),
-    output: () => agent,
+    output: () => agent(),
     route: 'POST /agents/:agent/stop',
     positional: ['agent'],
     refusals: { conflict: noSession },
@@ -334,7 +333,7 @@ export const agentOps = {
     effect: 'write',
     scope: 'agent:write',
     input: () => control,
-    output: () => agent,
+    output: () => agent(),
     route: 'POST /agents/:agent/interrupt',
     positional: ['agent'],
     refusals: { conflict: noSession, invalid: 'Its runtime cannot be interrupted.' },
@@ -345,7 +344,7 @@ export const agentOps = {
     effect: 'write',
     scope: 'agent:write',
     input: () => control,
-    output: () => agent,
+    output: () => agent(),
     route: 'POST /agents/:agent/pause',
     positional: ['agent'],
     refusals: { conflict: noSession },
@@ -356,7 +355,7 @@ export const agentOps = {
     effect: 'write',
     scope: 'agent:write',
     input: () => control,
-    output: () => agent,
+    output: () => agent(),
     route: 'POST /agents/:agent/resume',
     positional: ['agent'],
     refusals: { conflict: 'The agent is not paused.' },
@@ -367,7 +366,7 @@ export const agentOps = {
     effect: 'write',
     scope: 'agent:write',
     input: () => z.strictObject({ agent: agentId }),
-    output: () => agent,
+    output: () => agent(),
     route: 'POST /agents/:agent/restart',
     positional: ['agent'],
     refusals: { conflict: 'It still has a running session (stop it first), or never had one.' },

@@ -100,7 +100,9 @@ describe('the same idempotency key', () => {
     const home = await local.start();
     const input = { plan, cwd: local.repository };
     const create = async (): Promise<RunDetail> =>
-      runDetail.parse(await home.server.registry.call(runOps.create.name, input, { caller: localCaller, key: 'once' }));
+      runDetail().parse(
+        await home.server.registry.call(runOps.create.name, input, { caller: localCaller, key: 'once' }),
+      );
     const first = await create();
     await home.settled(first.id, 0);
     await local.git('commit', '-q', '--allow-empty', '-m', 'moved on');
@@ -117,7 +119,7 @@ describe('the same idempotency key', () => {
         home.server.registry.call(runOps.create.name, input, { caller: localCaller, key: 'once' }),
       ),
     );
-    const [run, ...others] = new Set(all.map((answer) => runDetail.parse(answer).branch));
+    const [run, ...others] = new Set(all.map((answer) => runDetail().parse(answer).branch));
     expect(others).toEqual([]);
     expect(await local.branches('maos/same-')).toEqual([run]);
   });

@@ -25,7 +25,7 @@ async function run(plan: string): Promise<RunDetail> {
   const { stderr } = await site.maos(['run', join(site.root, 'plan.yaml'), '--json']);
   expect(stderr).toBe('');
   const name = /^name: (\S+)/.exec(plan)?.[1] ?? '';
-  return runDetail.parse(JSON.parse((await site.maos(['run', 'get', `${name}-1`, '--json'])).stdout));
+  return runDetail().parse(JSON.parse((await site.maos(['run', 'get', `${name}-1`, '--json'])).stdout));
 }
 
 describe('a conflict that a command resolves', () => {

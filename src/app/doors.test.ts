@@ -169,7 +169,7 @@ describe('a server', () => {
 
     it('creates, follows from a cursor, takes up where it was cut, reports and merges', async () => {
       const body = JSON.stringify({ plan: plan('sse'), cwd: site.repository });
-      const created = runDetail.parse(await (await api('/runs', { method: 'POST', body })).json());
+      const created = runDetail().parse(await (await api('/runs', { method: 'POST', body })).json());
       const ended = (record: LogRecord): boolean =>
         record.stream === created.id && record.type === runEvents.reported.type;
       const all = await follow('after=0', {}, ended);

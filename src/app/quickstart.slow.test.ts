@@ -31,7 +31,7 @@ class Copy extends Site {
   }
 
   async detail(name: string): Promise<RunDetail> {
-    return runDetail.parse(JSON.parse((await this.maos(['run', 'get', name, '--json'])).stdout));
+    return runDetail().parse(JSON.parse((await this.maos(['run', 'get', name, '--json'])).stdout));
   }
 
   inSandbox(...args: string[]): string {

@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { once } from '../kernel/once.ts';
 import type { Actor } from '../kernel/actor.ts';
 import { event } from '../kernel/event.ts';
 import { operation } from '../kernel/operation.ts';
@@ -58,35 +59,37 @@ const text = z.string().min(1).max(1_000);
 const several = <Schema extends z.ZodType>(schema: Schema) => z.union([schema, z.array(schema).min(1).max(200)]);
 const days = ['mon', 'tue', 'wed', 'thu', 'fri', 'sat', 'sun'] as const;
 
-const commandMatch = z
-  .strictObject({
-    program: several(text).optional().describe('The program’s name without its folder; * stands for any letters.'),
-    subcommand: several(text)
-      .optional()
-      .describe('The first words after the program that are no options: "push", "remote add".'),
-    flags: z
-      .array(text)
-      .min(1)
-      .max(50)
-      .optional()
-      .describe('Options that are all there; "f|force" is either -f or --force, "!dry-run" one that is not there.'),
-    args: several(text)
-      .optional()
-      .describe('Arguments, options included; * stands for any letters. One of a list is enough.'),
-    env: several(text)
-      .optional()
-      .describe(
-        'A variable that is set before the program, or by it: NAME or NAME=value, with *; !NAME=value leaves one out.',
-      ),
-    inputs: several(text)
-      .optional()
-      .describe('A program whose output it gets, through a pipe or inside its arguments.'),
-    via: several(text).optional().describe('What started it: sudo, "bash -c", xargs, "$(…)".'),
-    opaque: z.boolean().optional().describe('Nobody can know what it runs before it runs.'),
-    suspicious: z.boolean().optional().describe('Characters in the text hide what it says.'),
-    recursive: z.boolean().optional().describe('A function of the shell that calls itself.'),
-  })
-  .describe('A program that the shell text or argv would run. All fields that are given must hold.');
+const commandMatch = once(() =>
+  z
+    .strictObject({
+      program: several(text).optional().describe('The program’s name without its folder; * stands for any letters.'),
+      subcommand: several(text)
+        .optional()
+        .describe('The first words after the program that are no options: "push", "remote add".'),
+      flags: z
+        .array(text)
+        .min(1)
+        .max(50)
+        .optional()
+        .describe('Options that are all there; "f|force" is either -f or --force, "!dry-run" one that is not there.'),
+      args: several(text)
+        .optional()
+        .describe('Arguments, options included; * stands for any letters. One of a list is enough.'),
+      env: several(text)
+        .optional()
+        .describe(
+          'A variable that is set before the program, or by it: NAME or NAME=value, with *; !NAME=value leaves one out.',
+        ),
+      inputs: several(text)
+        .optional()
+        .describe('A program whose output it gets, through a pipe or inside its arguments.'),
+      via: several(text).optional().describe('What started it: sudo, "bash -c", xargs, "$(…)".'),
+      opaque: z.boolean().optional().describe('Nobody can know what it runs before it runs.'),
+      suspicious: z.boolean().optional().describe('Characters in the text hide what it says.'),
+      recursive: z.boolean().optional().describe('A function of the shell that calls itself.'),
+    })
+    .describe('A program that the shell text or argv would run. All fields that are given must hold.'),
+);
 
 const pathMatch = z
   .strictObject({
@@ -112,23 +115,29 @@ const timeMatch = z
   .describe('When. 22:00-06:00 goes over midnight, and belongs to the day on which it began.');
 
 /** What a rule looks for. Every field that is given must hold; of a list, one entry is enough. */
-const ruleMatch = z.strictObject({
-  kind: several(z.enum(actionKinds)).optional(),
-  command: commandMatch.optional(),
-  text: z.string().min(1).max(500).optional().describe('A regular expression (RE2) on the text of the command.'),
-  contains: several(text)
-    .optional()
-    .describe('Words that stand in the text of the command or statement, in small or capital letters; * any letters.'),
-  path: pathMatch.optional(),
-  host: several(text).optional().describe('*.example.com is every name below example.com; !localhost leaves one out.'),
-  method: several(text).optional(),
-  tool: several(text).optional().describe('The agent’s tool; mcp__github__* is all of a server’s.'),
-  operation: several(text).optional().describe('An operation of MAOS: run.merge, task.*'),
-  actor: several(text).optional().describe('agent:ag_…, user:*'),
-  role: several(text).optional(),
-  team: several(text).optional(),
-  time: timeMatch.optional(),
-});
+const ruleMatch = once(() =>
+  z.strictObject({
+    kind: several(z.enum(actionKinds)).optional(),
+    command: commandMatch().optional(),
+    text: z.string().min(1).max(500).optional().describe('A regular expression (RE2) on the text of the command.'),
+    contains: several(text)
+      .optional()
+      .describe(
+        'Words that stand in the text of the command or statement, in small or capital letters; * any letters.',
+      ),
+    path: pathMatch.optional(),
+    host: several(text)
+      .optional()
+      .describe('*.example.com is every name below example.com; !localhost leaves one out.'),
+    method: several(text).optional(),
+    tool: several(text).optional().describe('The agent’s tool; mcp__github__* is all of a server’s.'),
+    operation: several(text).optional().describe('An operation of MAOS: run.merge, task.*'),
+    actor: several(text).optional().describe('agent:ag_…, user:*'),
+    role: several(text).optional(),
+    team: several(text).optional(),
+    time: timeMatch.optional(),
+  }),
+);
 
 const ruleId = z
   .string()
@@ -136,52 +145,57 @@ const ruleId = z
   .regex(/^[a-z0-9][a-z0-9.-]*$/, 'Small letters, digits, dots and dashes; it begins with a letter or a digit.');
 
 /** One rule, as it stands in a file. */
-export const policyRule = z.strictObject({
-  id: ruleId,
-  match: ruleMatch.describe('What it is about. Empty: everything.'),
-  when: z
-    .string()
-    .min(1)
-    .max(4_000)
-    .optional()
-    .describe('A condition in Cedar, over principal, action, resource, context.'),
-  decision: z.enum(effects),
-  risk: z.enum(risks).optional().describe('Default: low for allow, medium for ask, high for block.'),
-  reason: z.string().min(1).max(500).optional().describe('Told to whoever is asked or blocked.'),
-  quorum: z.int().min(1).max(100).optional().describe('How many agents must agree, beside a person.'),
-  answerWithin: z
-    .string()
-    .regex(/^[1-9]\d{0,3}[mhd]$/, 'Write it as 30m, 24h or 7d.')
-    .optional()
-    .describe('How long a request for approval stays open.'),
-  expires: z.iso.datetime({ offset: true }).optional().describe('From then on the rule does nothing.'),
-  priority: z.int().min(-1_000).max(1_000).optional().describe('Higher ones are asked first. Default: 0.'),
-});
-export type PolicyRule = z.output<typeof policyRule>;
+export const policyRule = once(() =>
+  z.strictObject({
+    id: ruleId,
+    match: ruleMatch().describe('What it is about. Empty: everything.'),
+    when: z
+      .string()
+      .min(1)
+      .max(4_000)
+      .optional()
+      .describe('A condition in Cedar, over principal, action, resource, context.'),
+    decision: z.enum(effects),
+    risk: z.enum(risks).optional().describe('Default: low for allow, medium for ask, high for block.'),
+    reason: z.string().min(1).max(500).optional().describe('Told to whoever is asked or blocked.'),
+    quorum: z.int().min(1).max(100).optional().describe('How many agents must agree, beside a person.'),
+    answerWithin: z
+      .string()
+      .regex(/^[1-9]\d{0,3}[mhd]$/, 'Write it as 30m, 24h or 7d.')
+      .optional()
+      .describe('How long a request for approval stays open.'),
+    expires: z.iso.datetime({ offset: true }).optional().describe('From then on the rule does nothing.'),
+    priority: z.int().min(-1_000).max(1_000).optional().describe('Higher ones are asked first. Default: 0.'),
+  }),
+);
+export type PolicyRule = z.output<ReturnType<typeof policyRule>>;
 
 const actorText = z.string().regex(/^(?:user|agent|system):.{1,200}$/, 'Write it as agent:NAME or user:NAME.');
 
 /** An action as a person describes it. */
-const actionFields = {
-  kind: z.enum(actionKinds).optional().describe('Default: what the other fields make of it.'),
-  command: z.string().max(300_000).optional().describe('A line for a shell; for a database, the statement.'),
-  path: text.optional(),
-  access: z.enum(accesses).optional(),
-  host: text.optional(),
-  method: text.optional(),
-  tool: text.optional(),
-  operation: text.optional(),
-  cwd: text.optional(),
-  workspace: text.optional().describe('The agent’s top folder. Default: the repository of cwd.'),
-  actor: actorText.optional().describe('Default: whoever asks.'),
-  role: text.optional(),
-  team: text.optional(),
-  at: z.iso.datetime({ offset: true }).optional().describe('Default: now.'),
-} as const;
+const actionFields = once(
+  () =>
+    ({
+      kind: z.enum(actionKinds).optional().describe('Default: what the other fields make of it.'),
+      command: z.string().max(300_000).optional().describe('A line for a shell; for a database, the statement.'),
+      path: text.optional(),
+      access: z.enum(accesses).optional(),
+      host: text.optional(),
+      method: text.optional(),
+      tool: text.optional(),
+      operation: text.optional(),
+      cwd: text.optional(),
+      workspace: text.optional().describe('The agent’s top folder. Default: the repository of cwd.'),
+      actor: actorText.optional().describe('Default: whoever asks.'),
+      role: text.optional(),
+      team: text.optional(),
+      at: z.iso.datetime({ offset: true }).optional().describe('Default: now.'),
+    }) as const,
+);
 
 /** A test of rules: an action, and what they must say about it. */
 export const policyTest = z.strictObject({
-  ...actionFields,
+  ...actionFields(),
   name: text.optional(),
   argv: z.array(z.string()).min(1).max(1_000).optional(),
   expect: z.enum(effects),
@@ -191,13 +205,15 @@ export const policyTest = z.strictObject({
 export type PolicyTest = z.output<typeof policyTest>;
 
 /** A policy file. */
-export const policyFile = z.strictObject({
-  default: z.enum(effects).optional().describe('What holds when no rule matches. Default: allow.'),
-  disable: z.array(ruleId).max(500).optional().describe('Rules that came with MAOS and are not wanted.'),
-  rules: z.array(policyRule).max(2_000).default([]),
-  tests: z.array(policyTest).max(5_000).default([]),
-});
-export type PolicyFile = z.output<typeof policyFile>;
+export const policyFile = once(() =>
+  z.strictObject({
+    default: z.enum(effects).optional().describe('What holds when no rule matches. Default: allow.'),
+    disable: z.array(ruleId).max(500).optional().describe('Rules that came with MAOS and are not wanted.'),
+    rules: z.array(policyRule()).max(2_000).default([]),
+    tests: z.array(policyTest).max(5_000).default([]),
+  }),
+);
+export type PolicyFile = z.output<ReturnType<typeof policyFile>>;
 
 /** Where a rule comes from; `repository` can only make things stricter. */
 const layers = ['shipped', 'home', 'api', 'repository'] as const;
@@ -210,23 +226,25 @@ const decision = {
   reason: z.string(),
 } as const;
 
-const seenCommand = z.strictObject({
-  program: z.string().nullable().describe('null: nobody can know it before it runs.'),
-  argv: z.array(z.string()),
-  via: z.array(z.string()).describe('What starts it, from the outside in.'),
-  inputs: z.array(z.string()).describe('Programs whose output it gets.'),
-  paths: z.array(z.strictObject({ path: z.string().nullable(), access: z.enum(accesses) })),
-  opaque: z.string().nullable(),
-  ...decision,
-});
+const seenCommand = once(() =>
+  z.strictObject({
+    program: z.string().nullable().describe('null: nobody can know it before it runs.'),
+    argv: z.array(z.string()),
+    via: z.array(z.string()).describe('What starts it, from the outside in.'),
+    inputs: z.array(z.string()).describe('Programs whose output it gets.'),
+    paths: z.array(z.strictObject({ path: z.string().nullable(), access: z.enum(accesses) })),
+    opaque: z.string().nullable(),
+    ...decision,
+  }),
+);
 
 /** The stream of each is `policy`. */
 export const policyEvents = {
-  changed: event('policy.changed', () => z.strictObject({ set: z.array(policyRule), removed: z.array(z.string()) })),
+  changed: event('policy.changed', () => z.strictObject({ set: z.array(policyRule()), removed: z.array(z.string()) })),
 };
 
 const change = z.strictObject({
-  rules: z.array(policyRule).max(500).default([]).describe('Each replaces the one with its id that was set before.'),
+  rules: z.array(policyRule()).max(500).default([]).describe('Each replaces the one with its id that was set before.'),
   remove: z.array(ruleId).max(500).default([]).describe('Rules set here before that are taken back.'),
 });
 
@@ -245,7 +263,7 @@ export const policyOps = {
     output: () =>
       z.strictObject({
         default: z.enum(effects),
-        rules: z.array(z.strictObject({ layer: z.enum(layers), ...policyRule.shape })),
+        rules: z.array(z.strictObject({ layer: z.enum(layers), ...policyRule().shape })),
       }),
     route: 'GET /policy',
   }),
@@ -280,13 +298,13 @@ export const policyOps = {
     input: () =>
       z.strictObject({
         argv: z.array(z.string()).min(1).max(1_000).optional().describe('A program and its arguments.'),
-        ...actionFields,
+        ...actionFields(),
       }),
     output: () =>
       z.strictObject({
         ...decision,
         suspicious: z.array(z.string()).describe('Characters that hide what is meant.'),
-        commands: z.array(seenCommand).describe('Every program that would run, and what is said about each.'),
+        commands: z.array(seenCommand()).describe('Every program that would run, and what is said about each.'),
       }),
     route: 'POST /policy/check',
     positional: ['command'],

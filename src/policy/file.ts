@@ -156,7 +156,7 @@ function doubles({ rules }: PolicyFile): RuleProblem[] {
 export async function readPolicy(text: string, file: string): Promise<ReadPolicy> {
   const yaml = await import('yaml');
   const source = new PolicySource(yaml, text, file);
-  const parsed = policyFile.safeParse(source.read() ?? {});
+  const parsed = policyFile().safeParse(source.read() ?? {});
   if (!parsed.success) throw source.refusal(shapeProblems(parsed.error.issues));
   const policy = parsed.data;
   const engines = await loadEngines(policy.rules);

@@ -22,7 +22,7 @@ export const policyView: View = {
 export function storedRules(db: Reader): PolicyRule[] {
   return db
     .all<{ rule: string }>('SELECT rule FROM policy_rule ORDER BY id')
-    .map(({ rule }) => policyRule.parse(JSON.parse(rule)));
+    .map(({ rule }) => policyRule().parse(JSON.parse(rule)));
 }
 
 export function hasRule(db: Reader, id: string): boolean {

@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { once } from '../kernel/once.ts';
 import { event } from '../kernel/event.ts';
 import { operation } from '../kernel/operation.ts';
 
@@ -29,7 +30,7 @@ export type TaskState = z.output<typeof taskState>;
 /** Why an attempt failed: `class` is one word for programs, `message` is for people. */
 export const taskError = z.strictObject({ class: z.string().max(40), message: z.string().max(10_000) });
 
-const newTask = {
+const newTask = once(() => ({
   title: z.string().min(1).max(200).describe('What is to be done, in a few words.'),
   description: z.string().max(100_000).default('').describe('All that whoever does it must know.'),
   kind: z.string().min(1).max(60).default('task').describe('What sort of work it is; a worker handles some kinds.'),
@@ -44,51 +45,55 @@ const newTask = {
   notBefore: z.int().min(0).optional().describe('Not before this time (milliseconds since the epoch).'),
   retries: retryPolicy.prefault({}),
   labels: z.array(z.string().min(1).max(60)).max(50).default([]),
-};
+}));
 
 /** A unit of work. */
-export const task = z.strictObject({
-  id: z.string(),
-  title: z.string(),
-  description: z.string(),
-  kind: z.string(),
-  queue: z.string(),
-  project: z.string().nullable(),
-  parent: z.string().nullable(),
-  run: z.string().nullable(),
-  assignee: z.string().nullable(),
-  needs: z.array(z.string()),
-  priority: z.int(),
-  payload: z.record(z.string(), z.unknown()),
-  labels: z.array(z.string()),
-  retries: retryPolicy,
-  state: taskState,
-  since: z.int().describe('When it came into this state.'),
-  reason: z.string().nullable().describe('What it waits for, or why it is in this state.'),
-  notBefore: z.int().nullable(),
-  attempt: z.int().describe('How many times it has been claimed.'),
-  claimedBy: z.string().nullable().describe('Who works on it now.'),
-  fence: z.int().describe('Rises with every claim; a completion under an old fence is refused.'),
-  result: z.unknown(),
-  error: taskError.nullable(),
-  createdAt: z.int(),
-  updatedAt: z.int(),
-});
-export type Task = z.output<typeof task>;
+export const task = once(() =>
+  z.strictObject({
+    id: z.string(),
+    title: z.string(),
+    description: z.string(),
+    kind: z.string(),
+    queue: z.string(),
+    project: z.string().nullable(),
+    parent: z.string().nullable(),
+    run: z.string().nullable(),
+    assignee: z.string().nullable(),
+    needs: z.array(z.string()),
+    priority: z.int(),
+    payload: z.record(z.string(), z.unknown()),
+    labels: z.array(z.string()),
+    retries: retryPolicy,
+    state: taskState,
+    since: z.int().describe('When it came into this state.'),
+    reason: z.string().nullable().describe('What it waits for, or why it is in this state.'),
+    notBefore: z.int().nullable(),
+    attempt: z.int().describe('How many times it has been claimed.'),
+    claimedBy: z.string().nullable().describe('Who works on it now.'),
+    fence: z.int().describe('Rises with every claim; a completion under an old fence is refused.'),
+    result: z.unknown(),
+    error: taskError.nullable(),
+    createdAt: z.int(),
+    updatedAt: z.int(),
+  }),
+);
+export type Task = z.output<ReturnType<typeof task>>;
 
-const created = z.strictObject({
-  ...newTask,
-  project: z.string().nullable(),
-  parent: z.string().nullable(),
-  run: z.string().nullable(),
-  assignee: z.string().nullable(),
-  notBefore: z.int().nullable(),
-  state: z.enum(['blocked', 'delayed', 'queued']),
-});
+const created = once(() =>
+  z.strictObject({
+    ...newTask(),
+    project: z.string().nullable(),
+    parent: z.string().nullable(),
+    run: z.string().nullable(),
+    assignee: z.string().nullable(),
+    notBefore: z.int().nullable(),
+    state: z.enum(['blocked', 'delayed', 'queued']),
+  }),
+);
 
 /** The stream of each is the task's id. */
 export const taskEvents = {
-  created: event('task.created', () => created),
+  created: event('task.created', created),
   updated: event('task.updated', () =>
     z.strictObject({
       title: z.string().optional(),
@@ -124,12 +129,14 @@ const taskId = z.string().min(1).max(80).describe('The task: its id or a unique 
 const fence = z.int().describe('The fence that the claim returned.');
 const fenced = z.strictObject({ task: taskId, fence });
 /** Tasks that may need one another. */
-const newTasks = z.strictObject({
-  tasks: z
-    .array(z.strictObject({ ref: z.string().min(1).max(120).optional(), ...newTask }))
-    .min(1)
-    .max(2_000),
-});
+const newTasks = once(() =>
+  z.strictObject({
+    tasks: z
+      .array(z.strictObject({ ref: z.string().min(1).max(120).optional(), ...newTask() }))
+      .min(1)
+      .max(2_000),
+  }),
+);
 const addedTasks = z.strictObject({ tasks: z.array(z.strictObject({ ref: z.string().nullable(), id: z.string() })) });
 
 const ofRun = 'It concerns a run, which alone adds, claims and ends its tasks.';
@@ -143,8 +150,8 @@ export const taskOps = {
     detail: 'A replay under the same idempotency key gives the same task.',
     effect: 'write',
     scope: 'task:write',
-    input: () => z.strictObject(newTask),
-    output: () => task,
+    input: () => z.strictObject(newTask()),
+    output: task,
     route: 'POST /tasks',
     positional: ['title'],
     refusals: {
@@ -160,7 +167,7 @@ export const taskOps = {
     detail: 'All or nothing.',
     effect: 'write',
     scope: 'task:write',
-    input: () => newTasks,
+    input: newTasks,
     output: () => addedTasks,
     route: 'POST /tasks/batch',
     refusals: {
@@ -175,7 +182,7 @@ export const taskOps = {
     summary: 'Adds the tasks of a run, as task.batch adds others.',
     effect: 'write',
     scope: 'task:write',
-    input: () => newTasks,
+    input: newTasks,
     output: () => addedTasks,
     route: 'POST /tasks/plan',
     internal: true,
@@ -186,7 +193,7 @@ export const taskOps = {
     effect: 'read',
     scope: 'task:read',
     input: () => z.strictObject({ task: taskId }),
-    output: () => task,
+    output: task,
     route: 'GET /tasks/:task',
     positional: ['task'],
   }),
@@ -206,7 +213,7 @@ export const taskOps = {
         limit: z.int().min(1).max(1_000).default(100),
         cursor: z.string().optional().describe('`next` of the page before.'),
       }),
-    output: () => z.strictObject({ tasks: z.array(task), next: z.string().nullable() }),
+    output: () => z.strictObject({ tasks: z.array(task()), next: z.string().nullable() }),
     route: 'GET /tasks',
   }),
   history: operation({
@@ -249,13 +256,13 @@ export const taskOps = {
     input: () =>
       z.strictObject({
         task: taskId,
-        title: newTask.title.optional(),
+        title: newTask().title.optional(),
         description: z.string().max(100_000).optional(),
         priority: z.int().min(0).max(100).optional(),
         labels: z.array(z.string().min(1).max(60)).max(50).optional(),
         payload: z.record(z.string(), z.unknown()).optional(),
       }),
-    output: () => task,
+    output: task,
     route: 'PATCH /tasks/:task',
     positional: ['task'],
     refusals: { conflict: 'The task has ended.' },
@@ -266,7 +273,7 @@ export const taskOps = {
     effect: 'write',
     scope: 'task:write',
     input: () => z.strictObject({ task: taskId, assignee: z.string().max(120).nullable() }),
-    output: () => task,
+    output: task,
     route: 'POST /tasks/:task/assign',
     positional: ['task', 'assignee'],
     refusals: { conflict: 'The task has ended or is claimed by someone else.', forbidden: ofRun },
@@ -284,7 +291,7 @@ export const taskOps = {
         kinds: z.array(z.string()).max(50).optional().describe('Only tasks of these kinds.'),
         task: taskId.optional().describe('This task and no other.'),
       }),
-    output: () => z.strictObject({ task: task.nullable().describe('null: nothing can be claimed now.') }),
+    output: () => z.strictObject({ task: task().nullable().describe('null: nothing can be claimed now.') }),
     route: 'POST /tasks/claim',
     refusals: { conflict: 'The named task cannot be claimed in its state.', forbidden: ofRun },
   }),
@@ -303,7 +310,7 @@ export const taskOps = {
     effect: 'write',
     scope: 'task:work',
     input: () => z.strictObject({ task: taskId, fence, result: z.unknown().optional() }),
-    output: () => task,
+    output: task,
     route: 'POST /tasks/:task/complete',
     positional: ['task'],
     refusals: { conflict: staleFence },
@@ -322,7 +329,7 @@ export const taskOps = {
         retryAt: z.int().optional().describe('Not before this time (a rate limit resets).'),
         free: z.boolean().default(false).describe('true: this attempt does not count against the retries.'),
       }),
-    output: () => task,
+    output: task,
     route: 'POST /tasks/:task/fail',
     positional: ['task'],
     refusals: { conflict: staleFence },
@@ -333,7 +340,7 @@ export const taskOps = {
     effect: 'write',
     scope: 'task:work',
     input: () => z.strictObject({ task: taskId, fence, reason: z.string().max(1_000).default('released') }),
-    output: () => task,
+    output: task,
     route: 'POST /tasks/:task/release',
     positional: ['task'],
     refusals: { conflict: staleFence },
@@ -344,7 +351,7 @@ export const taskOps = {
     effect: 'write',
     scope: 'task:work',
     input: () => z.strictObject({ task: taskId, fence, for: z.string().max(120), reason: z.string().max(10_000) }),
-    output: () => task,
+    output: task,
     route: 'POST /tasks/:task/wait',
     positional: ['task'],
     refusals: { conflict: staleFence },
@@ -356,7 +363,7 @@ export const taskOps = {
     effect: 'write',
     scope: 'task:work',
     input: () => z.strictObject({ task: taskId, fence, needs: z.array(id).min(1).max(2_000) }),
-    output: () => task,
+    output: task,
     route: 'POST /tasks/:task/depend',
     positional: ['task'],
     refusals: {
@@ -371,7 +378,7 @@ export const taskOps = {
     effect: 'write',
     scope: 'task:write',
     input: () => z.strictObject({ task: taskId }),
-    output: () => task,
+    output: task,
     route: 'POST /tasks/:task/retry',
     positional: ['task'],
     refusals: { conflict: 'The task is not failed, cancelled or waiting, or its run was removed.' },
@@ -382,7 +389,7 @@ export const taskOps = {
     effect: 'write',
     scope: 'task:write',
     input: () => z.strictObject({ task: taskId, reason: z.string().max(1_000).default('cancelled by a person') }),
-    output: () => task,
+    output: task,
     route: 'POST /tasks/:task/cancel',
     positional: ['task'],
     refusals: { conflict: 'The task has already ended.' },

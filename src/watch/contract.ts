@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { once } from '../kernel/once.ts';
 import { event } from '../kernel/event.ts';
 import { operation } from '../kernel/operation.ts';
 import { absolutePath } from '../kernel/path.ts';
@@ -28,39 +29,44 @@ export const finding = z.strictObject({
 export type Finding = z.output<typeof finding>;
 
 /** Who was refused what. The first is written at once, those that follow within a minute as one, with their number. */
-const refusedData = z.strictObject({
-  actor: z.string().max(200).describe('Who was refused; others: callers beyond those that are told apart.'),
-  credential: z.string().max(200).nullable().describe('The id of what was shown, never the secret itself.'),
-  operations: z.array(z.string().max(200)).max(20).describe('What was called; none: refused at the door.'),
-  code: z.string().max(40).describe('unauthenticated or forbidden.'),
-  rule: z.string().max(200).nullable().describe('The rule of the policy that did not allow it.'),
-  risk: z.string().max(40).nullable(),
-  count: z.int().min(1),
-  since: z.int(),
-  until: z.int(),
-});
-export type RefusedData = z.output<typeof refusedData>;
+const refusedData = once(() =>
+  z.strictObject({
+    actor: z.string().max(200).describe('Who was refused; others: callers beyond those that are told apart.'),
+    credential: z.string().max(200).nullable().describe('The id of what was shown, never the secret itself.'),
+    operations: z.array(z.string().max(200)).max(20).describe('What was called; none: refused at the door.'),
+    code: z.string().max(40).describe('unauthenticated or forbidden.'),
+    rule: z.string().max(200).nullable().describe('The rule of the policy that did not allow it.'),
+    risk: z.string().max(40).nullable(),
+    count: z.int().min(1),
+    since: z.int(),
+    until: z.int(),
+  }),
+);
+export type RefusedData = z.output<ReturnType<typeof refusedData>>;
 
-export const watchEvents = { refused: event('audit.refused', () => refusedData) } as const;
+export const watchEvents = { refused: event('audit.refused', () => refusedData()) } as const;
 
 /** What of the log is wanted; all of it must fit. */
-const search = {
-  stream: z.string().optional().describe('Only what happened to this id.'),
-  type: z.string().optional().describe('Only this type; task.* fits all that begin so.'),
-  actor: z
-    .string()
-    .optional()
-    .describe('Only by this actor, as user:local; agent:* fits all agents. Finds refusals too.'),
-  operation: z.string().optional().describe('Only what this operation wrote, and refusals of it.'),
-  since: z.int().optional().describe('Only from this time on, in milliseconds since 1970.'),
-  until: z.int().optional().describe('Only before this time.'),
-  text: z
-    .string()
-    .min(1)
-    .max(1_000)
-    .optional()
-    .describe('Only with this text in the data; upper and lower case are the same.'),
-} as const;
+const search = once(
+  () =>
+    ({
+      stream: z.string().optional().describe('Only what happened to this id.'),
+      type: z.string().optional().describe('Only this type; task.* fits all that begin so.'),
+      actor: z
+        .string()
+        .optional()
+        .describe('Only by this actor, as user:local; agent:* fits all agents. Finds refusals too.'),
+      operation: z.string().optional().describe('Only what this operation wrote, and refusals of it.'),
+      since: z.int().optional().describe('Only from this time on, in milliseconds since 1970.'),
+      until: z.int().optional().describe('Only before this time.'),
+      text: z
+        .string()
+        .min(1)
+        .max(1_000)
+        .optional()
+        .describe('Only with this text in the data; upper and lower case are the same.'),
+    }) as const,
+);
 
 /** What can be asked about the whole of MAOS. */
 export const watchOps = {
@@ -74,7 +80,7 @@ export const watchOps = {
     input: () =>
       z.strictObject({
         after: z.int().min(0).default(0).describe('Position to start after.'),
-        ...search,
+        ...search(),
         limit: z.int().min(1).max(5_000).default(200),
       }),
     output: () =>
@@ -111,7 +117,7 @@ export const watchOps = {
       z.strictObject({
         path: absolutePath.describe('A new file in a folder that exists; absolute.'),
         format: z.enum(['jsonl', 'csv']).default('jsonl'),
-        ...search,
+        ...search(),
       }),
     output: () => z.strictObject({ path: z.string(), records: z.int(), bytes: z.int() }),
     route: 'POST /audit/export',
@@ -126,7 +132,7 @@ export const watchOps = {
     summary: 'Records refusals.',
     effect: 'write',
     scope: 'audit:write',
-    input: () => refusedData,
+    input: () => refusedData(),
     output: () => z.strictObject({}),
     route: 'POST /audit/refusals',
     internal: true,

@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { once } from '../kernel/once.ts';
 import { event } from '../kernel/event.ts';
 import { operation } from '../kernel/operation.ts';
 import { absolutePath } from '../kernel/path.ts';
@@ -20,7 +21,7 @@ const runId = z
 export const runState = z.enum(['running', 'waiting', 'succeeded', 'failed', 'cancelled']);
 export type RunState = z.output<typeof runState>;
 
-export type Step = z.output<typeof step>;
+export type Step = z.output<ReturnType<typeof step>>;
 
 const spent = z.strictObject({
   costUsd: z.number(),
@@ -30,34 +31,39 @@ const spent = z.strictObject({
 const budget = z.strictObject({ usd: z.number().nullable(), tokens: z.int().nullable() });
 
 /** A plan being carried out on a repository. */
-export const run = z.strictObject({
-  id: z.string(),
-  name: z.string(),
-  project: z.string(),
-  repository: z.string(),
-  base: z.string(),
-  branch: z.string().describe('Where its tasks land: maos/<name>.'),
-  target: z.string().nullable().describe('The branch that was checked out when it began: where `maos merge` lands it.'),
-  state: runState,
-  since: z.int(),
-  reason: z.string().nullable(),
-  concurrency: z.int(),
-  budget,
-  spent,
-  continues: z.string().nullable().describe('The run whose finished tasks this one uses.'),
-  merged: z.strictObject({ branch: z.string(), from: z.string(), to: z.string(), at: z.int() }).nullable(),
-  counts: z.record(z.string(), z.int()).describe('Tasks by state.'),
-  createdAt: z.int(),
-  endedAt: z.int().nullable(),
-  report: z.string().nullable().describe('The file of its report.'),
-});
-export type Run = z.output<typeof run>;
+export const run = once(() =>
+  z.strictObject({
+    id: z.string(),
+    name: z.string(),
+    project: z.string(),
+    repository: z.string(),
+    base: z.string(),
+    branch: z.string().describe('Where its tasks land: maos/<name>.'),
+    target: z
+      .string()
+      .nullable()
+      .describe('The branch that was checked out when it began: where `maos merge` lands it.'),
+    state: runState,
+    since: z.int(),
+    reason: z.string().nullable(),
+    concurrency: z.int(),
+    budget,
+    spent,
+    continues: z.string().nullable().describe('The run whose finished tasks this one uses.'),
+    merged: z.strictObject({ branch: z.string(), from: z.string(), to: z.string(), at: z.int() }).nullable(),
+    counts: z.record(z.string(), z.int()).describe('Tasks by state.'),
+    createdAt: z.int(),
+    endedAt: z.int().nullable(),
+    report: z.string().nullable().describe('The file of its report.'),
+  }),
+);
+export type Run = z.output<ReturnType<typeof run>>;
 
 /** All that is worth telling about a run. */
-export const runDetail = z.strictObject({ ...run.shape, steps: z.array(step) });
-export type RunDetail = z.output<typeof runDetail>;
+export const runDetail = once(() => z.strictObject({ ...run().shape, steps: z.array(step()) }));
+export type RunDetail = z.output<ReturnType<typeof runDetail>>;
 
-const recorded = {
+const recorded = once(() => ({
   name: z.string(),
   project: z.string(),
   repository: z.string(),
@@ -72,17 +78,17 @@ const recorded = {
   inputs: z.record(z.string(), z.string()),
   plan: z.string().describe('The plan as it was written.'),
   file: z.string().nullable(),
-};
+}));
 
 const attempt = z.int();
 
 /** Events of a run (stream: the run’s id) and of its steps (stream: the task’s id). */
 export const runEvents = {
-  created: event('run.created', () => z.strictObject(recorded)),
+  created: event('run.created', () => z.strictObject(recorded())),
   step: event('step.planned', () =>
     z.strictObject({
       run: z.string(),
-      planned: plannedTaskSchema,
+      planned: plannedTaskSchema(),
       key: z.string(),
       reuse: z.string().nullable(),
       ready: z.boolean().describe('It needs nothing that is not done.'),
@@ -125,19 +131,21 @@ export const runEvents = {
   removed: event('run.removed', () => z.strictObject({})),
 };
 
-const newRun = z.strictObject({
-  plan: z.string().max(1_000_000).optional().describe('The plan, as YAML.'),
-  objective: z
-    .string()
-    .max(100_000)
-    .optional()
-    .describe('Instead of a plan: one task for an agent, in plain language.'),
-  file: z.string().optional().describe('Where the plan was read from; relative paths in it start there.'),
-  cwd: absolutePath.describe('The folder the caller stands in: the repository when the plan names none.'),
-  inputs: z.record(z.string(), z.string()).default({}),
-  runtime: z.string().optional().describe('For an objective: which runtime; default claude.'),
-  continues: runId.optional().describe('Use the finished tasks of this run that have not changed.'),
-});
+const newRun = once(() =>
+  z.strictObject({
+    plan: z.string().max(1_000_000).optional().describe('The plan, as YAML.'),
+    objective: z
+      .string()
+      .max(100_000)
+      .optional()
+      .describe('Instead of a plan: one task for an agent, in plain language.'),
+    file: z.string().optional().describe('Where the plan was read from; relative paths in it start there.'),
+    cwd: absolutePath.describe('The folder the caller stands in: the repository when the plan names none.'),
+    inputs: z.record(z.string(), z.string()).default({}),
+    runtime: z.string().optional().describe('For an objective: which runtime; default claude.'),
+    continues: runId.optional().describe('Use the finished tasks of this run that have not changed.'),
+  }),
+);
 
 const byRun = z.strictObject({ run: runId });
 const task = z.string();
@@ -152,8 +160,8 @@ export const runOps = {
       'Returns when the run is recorded and its branch is made; its tasks start at once. The plan is refused as a whole if anything in it is wrong. A replay under the same idempotency key gives the same run.',
     effect: 'write',
     scope: 'run:write',
-    input: () => newRun,
-    output: () => runDetail,
+    input: newRun,
+    output: runDetail,
     route: 'POST /runs',
     refusals: { invalid: 'The plan has mistakes, each told with line and column; or the folder is no repository.' },
   }),
@@ -162,7 +170,7 @@ export const runOps = {
     summary: 'Gives the id for a run that is being created: under the same idempotency key the same one.',
     effect: 'write',
     scope: 'run:write',
-    input: () => newRun,
+    input: newRun,
     output: () => z.strictObject({ run: z.string() }),
     route: 'POST /runs/reserve',
     internal: true,
@@ -175,8 +183,8 @@ export const runOps = {
     input: () =>
       z.strictObject({
         run: z.string(),
-        ...z.strictObject(recorded).omit({ branch: true }).shape,
-        tasks: z.array(plannedTaskSchema),
+        ...z.strictObject(recorded()).omit({ branch: true }).shape,
+        tasks: z.array(plannedTaskSchema()),
       }),
     output: () =>
       z.strictObject({
@@ -213,7 +221,7 @@ export const runOps = {
     effect: 'read',
     scope: 'run:read',
     input: () => byRun,
-    output: () => runDetail,
+    output: runDetail,
     route: 'GET /runs/:run',
     positional: ['run'],
   }),
@@ -228,7 +236,7 @@ export const runOps = {
         project: z.string().optional(),
         limit: z.int().min(1).max(1_000).default(50),
       }),
-    output: () => z.strictObject({ runs: z.array(run) }),
+    output: () => z.strictObject({ runs: z.array(run()) }),
     route: 'GET /runs',
   }),
   report: operation({
@@ -247,7 +255,7 @@ export const runOps = {
     effect: 'write',
     scope: 'run:write',
     input: () => z.strictObject({ run: runId, reason: z.string().max(1_000).default('stopped by a person') }),
-    output: () => runDetail,
+    output: runDetail,
     route: 'POST /runs/:run/stop',
     positional: ['run'],
     refusals: { conflict: 'The run has already ended.' },
@@ -259,7 +267,7 @@ export const runOps = {
     effect: 'write',
     scope: 'run:write',
     input: () => byRun,
-    output: () => runDetail,
+    output: runDetail,
     route: 'POST /runs/:run/resume',
     positional: ['run'],
     refusals: { conflict: 'Every task of the run is done, or it is still running.' },
@@ -344,7 +352,7 @@ export const runOps = {
     effect: 'write',
     scope: 'run:write',
     input: () => z.strictObject({ run: runId, task: z.string().describe('The task’s id in the plan.') }),
-    output: () => runDetail,
+    output: runDetail,
     route: 'POST /runs/:run/accept',
     positional: ['run', 'task'],
     refusals: { conflict: 'The task does not wait for a person and has not failed, or has no worktree.' },
@@ -428,8 +436,8 @@ export const runOps = {
           z.strictObject({ kind: z.literal('landed'), commit: z.string().nullable() }),
           z.strictObject({
             kind: z.literal('fanned'),
-            instances: z.array(plannedTaskSchema).describe('One for each item; none: there is nothing to do.'),
-            rewired: z.array(plannedTaskSchema).describe('Tasks that waited for the list.'),
+            instances: z.array(plannedTaskSchema()).describe('One for each item; none: there is nothing to do.'),
+            rewired: z.array(plannedTaskSchema()).describe('Tasks that waited for the list.'),
           }),
           z.strictObject({ kind: z.literal('gathered') }),
           z.strictObject({

@@ -107,7 +107,7 @@ agents: {coder: {runtime: fake, model: small, args: [-v], options: {hooks: true}
     const tasks = expand(
       '  - {id: a, prompt: x, forEach: [1, {path: b}]}\n  - {id: b, command: [ls], needs: [a], retries: {max: 1}}\n',
     );
-    for (const task of tasks) expect(plannedTaskSchema.parse(JSON.parse(JSON.stringify(task)))).toEqual(task);
+    for (const task of tasks) expect(plannedTaskSchema().parse(JSON.parse(JSON.stringify(task)))).toEqual(task);
   });
 });
 
@@ -221,7 +221,7 @@ describe('forEach over an output', () => {
       'fix-b-ts': { result: '', outputs: { n: '2' } },
     };
     expect(fillTask(byId(rewired, 'sum'), results).env['MAOS_REF_1']).toBe('["1","2"]');
-    for (const task of [...instances, ...rewired]) expect(plannedTaskSchema.parse(task)).toEqual(task);
+    for (const task of [...instances, ...rewired]) expect(plannedTaskSchema().parse(task)).toEqual(task);
   });
 
   test('an empty list leaves no instance, and an item that does not fit is refused', () => {

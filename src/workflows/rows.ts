@@ -87,8 +87,8 @@ const stepSql = `SELECT step.*,
   (SELECT ${usageSums.tokens} FROM run_usage WHERE run_usage.task = step.task) AS tokens FROM step`;
 
 function stepOf(row: StepRow): StepState {
-  const planned = plannedTaskSchema.parse(JSON.parse(row.planned));
-  const shown: Step = stepSchema.parse({
+  const planned = plannedTaskSchema().parse(JSON.parse(row.planned));
+  const shown: Step = stepSchema().parse({
     id: row.plan_id,
     task: row.task,
     // What stands for a list that is not known yet has no item to name.
@@ -185,7 +185,7 @@ export function stateCounts(db: Reader, run: string): Record<string, number> {
 const runSql = 'SELECT * FROM run';
 
 function runOf(db: Reader, row: RunRow): Run {
-  return runSchema.parse({
+  return runSchema().parse({
     id: row.id,
     name: row.name,
     project: row.project,

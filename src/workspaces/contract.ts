@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { once } from '../kernel/once.ts';
 import { event } from '../kernel/event.ts';
 import { operation } from '../kernel/operation.ts';
 import { evidence, merge, mergeState } from './merge.ts';
@@ -12,28 +13,30 @@ const workspaceId = z.string().min(1).max(120).describe('The workspace: its id o
 export const workspaceState = z.enum(['requested', 'ready', 'failed', 'trashed', 'removed']);
 
 /** A place to work: a git worktree with a branch of its own, made from a recorded commit. */
-export const workspace = z.strictObject({
-  id: z.string(),
-  project: z.string(),
-  key: z.string().describe('What it was made for; the same key never gets a second one.'),
-  path: z.string(),
-  branch: z.string(),
-  base: z.string().describe('The commit it was made from.'),
-  state: workspaceState,
-  since: z.int(),
-  reason: z.string().nullable(),
-  holder: z.string().nullable().describe('Who works in it now; a held workspace is never removed.'),
-  absent: z.array(z.string()).describe('The user’s uncommitted changes that are not in it.'),
-  ports: z.strictObject({ from: z.int(), count: z.int() }),
-  env: z.record(z.string(), z.string()).describe('What tells programs in it where they are.'),
-  rescue: z.string().nullable().describe('The ref that keeps what it held when it was removed.'),
-  trash: z.string().nullable(),
-  createdAt: z.int(),
-});
-export type Workspace = z.output<typeof workspace>;
+export const workspace = once(() =>
+  z.strictObject({
+    id: z.string(),
+    project: z.string(),
+    key: z.string().describe('What it was made for; the same key never gets a second one.'),
+    path: z.string(),
+    branch: z.string(),
+    base: z.string().describe('The commit it was made from.'),
+    state: workspaceState,
+    since: z.int(),
+    reason: z.string().nullable(),
+    holder: z.string().nullable().describe('Who works in it now; a held workspace is never removed.'),
+    absent: z.array(z.string()).describe('The user’s uncommitted changes that are not in it.'),
+    ports: z.strictObject({ from: z.int(), count: z.int() }),
+    env: z.record(z.string(), z.string()).describe('What tells programs in it where they are.'),
+    rescue: z.string().nullable().describe('The ref that keeps what it held when it was removed.'),
+    trash: z.string().nullable(),
+    createdAt: z.int(),
+  }),
+);
+export type Workspace = z.output<ReturnType<typeof workspace>>;
 
 export type Evidence = z.output<typeof evidence>;
-export type Merge = z.output<typeof merge>;
+export type Merge = z.output<ReturnType<typeof merge>>;
 
 const reservation = {
   project: z.string(),
@@ -87,10 +90,12 @@ export const removalReasons = { landed: 'its work has landed', interrupted: 'its
 const byId = z.strictObject({ workspace: workspaceId });
 
 /** Which files differ and, unless only the list was asked for, the patch. */
-const difference = z.strictObject({
-  files: z.array(z.strictObject({ path: z.string(), added: z.int(), deleted: z.int() })),
-  text: z.string(),
-});
+const difference = once(() =>
+  z.strictObject({
+    files: z.array(z.strictObject({ path: z.string(), added: z.int(), deleted: z.int() })),
+    text: z.string(),
+  }),
+);
 
 /** What can be done with workspaces and the merge queue. */
 export const workspaceOps = {
@@ -109,7 +114,7 @@ export const workspaceOps = {
         branch: z.string().min(1).max(200).optional().describe('Default: maos/work/<id>.'),
         holder: z.string().optional(),
       }),
-    output: () => workspace,
+    output: workspace,
     route: 'POST /workspaces',
     refusals: { invalid: 'The base does not exist.', unavailable: 'git could not make the worktree.' },
   }),
@@ -127,7 +132,7 @@ export const workspaceOps = {
         holder: z.string().optional(),
         root: z.string().describe('The folder that holds all worktrees.'),
       }),
-    output: () => workspace,
+    output: workspace,
     route: 'POST /workspaces/reserve',
     internal: true,
   }),
@@ -151,7 +156,7 @@ export const workspaceOps = {
           z.strictObject({ kind: z.literal('purged') }),
         ]),
       }),
-    output: () => workspace,
+    output: workspace,
     route: 'POST /workspaces/:workspace/report',
     internal: true,
   }),
@@ -161,7 +166,7 @@ export const workspaceOps = {
     effect: 'read',
     scope: 'workspace:read',
     input: () => byId,
-    output: () => workspace,
+    output: workspace,
     route: 'GET /workspaces/:workspace',
     positional: ['workspace'],
   }),
@@ -177,7 +182,7 @@ export const workspaceOps = {
         key: z.string().optional().describe('Keys that begin so.'),
         limit: z.int().min(1).max(1_000).default(100),
       }),
-    output: () => z.strictObject({ workspaces: z.array(workspace) }),
+    output: () => z.strictObject({ workspaces: z.array(workspace()) }),
     route: 'GET /workspaces',
   }),
   fail: operation({
@@ -186,7 +191,7 @@ export const workspaceOps = {
     effect: 'write',
     scope: 'workspace:write',
     input: () => z.strictObject({ workspace: workspaceId, reason: z.string() }),
-    output: () => workspace,
+    output: workspace,
     route: 'POST /workspaces/:workspace/fail',
     internal: true,
   }),
@@ -196,7 +201,7 @@ export const workspaceOps = {
     effect: 'write',
     scope: 'workspace:write',
     input: () => z.strictObject({ workspace: workspaceId, holder: z.string().min(1).max(120) }),
-    output: () => workspace,
+    output: workspace,
     route: 'POST /workspaces/:workspace/hold',
     refusals: { conflict: 'Someone else holds it.' },
   }),
@@ -206,7 +211,7 @@ export const workspaceOps = {
     effect: 'write',
     scope: 'workspace:write',
     input: () => z.strictObject({ workspace: workspaceId, holder: z.string().min(1).max(120) }),
-    output: () => workspace,
+    output: workspace,
     route: 'POST /workspaces/:workspace/release',
   }),
   diff: operation({
@@ -219,7 +224,7 @@ export const workspaceOps = {
         workspace: workspaceId,
         stat: z.boolean().default(false).describe('Only the list of files.'),
       }),
-    output: () => difference,
+    output: difference,
     route: 'GET /workspaces/:workspace/diff',
     positional: ['workspace'],
   }),
@@ -236,7 +241,7 @@ export const workspaceOps = {
         purge: z.boolean().default(false).describe('Delete the folder at once, if nothing in it is only there.'),
         reason: z.string().max(1_000).default('asked by a person'),
       }),
-    output: () => workspace,
+    output: workspace,
     route: 'DELETE /workspaces/:workspace',
     positional: ['workspace'],
     refusals: { conflict: 'It is held, or something would be lost and the token does not name it.' },
@@ -247,7 +252,7 @@ export const workspaceOps = {
     effect: 'write',
     scope: 'workspace:write',
     input: () => byId,
-    output: () => workspace,
+    output: workspace,
     route: 'POST /workspaces/:workspace/restore',
     positional: ['workspace'],
     refusals: { conflict: 'It is not in the trash and has no rescue ref.' },
@@ -410,7 +415,7 @@ export const workspaceOps = {
     scope: 'workspace:read',
     input: () =>
       z.strictObject({ project: z.string(), from: z.string(), to: z.string(), stat: z.boolean().default(false) }),
-    output: () => difference,
+    output: difference,
     route: 'GET /branches/compare',
     internal: true,
   }),
@@ -443,7 +448,7 @@ export const workspaceOps = {
         timeoutMs: z.int().default(600_000),
         checked: z.boolean().default(false),
       }),
-    output: () => merge,
+    output: merge,
     route: 'POST /merges',
     internal: true,
   }),
@@ -467,7 +472,7 @@ export const workspaceOps = {
           z.strictObject({ kind: z.literal('withdrawn'), reason: z.string() }),
         ]),
       }),
-    output: () => merge,
+    output: merge,
     route: 'POST /merges/:merge/report',
     internal: true,
   }),
@@ -483,7 +488,7 @@ export const workspaceOps = {
         task: z.string().optional(),
         limit: z.int().min(1).max(1_000).default(100),
       }),
-    output: () => z.strictObject({ merges: z.array(merge) }),
+    output: () => z.strictObject({ merges: z.array(merge()) }),
     route: 'GET /merges',
   }),
 } as const;

@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { once } from '../kernel/once.ts';
 
 /** One command that judged a commit. */
 export const evidence = z.strictObject({
@@ -14,20 +15,22 @@ export const evidence = z.strictObject({
 export const mergeState = z.enum(['queued', 'landed', 'conflict', 'rejected', 'withdrawn']);
 
 /** A commit on its way into a run's branch. */
-export const merge = z.strictObject({
-  id: z.string(),
-  project: z.string(),
-  branch: z.string(),
-  commit: z.string(),
-  task: z.string(),
-  title: z.string(),
-  checks: z.array(z.string()),
-  timeoutMs: z.int(),
-  state: mergeState,
-  since: z.int(),
-  landed: z.string().nullable().describe('The commit that the branch points to since then.'),
-  files: z.array(z.string()).describe('Files in conflict.'),
-  onto: z.string().nullable().describe('The commit it conflicted with or was checked on.'),
-  evidence: z.array(evidence),
-  reason: z.string().nullable().describe('Why it was withdrawn.'),
-});
+export const merge = once(() =>
+  z.strictObject({
+    id: z.string(),
+    project: z.string(),
+    branch: z.string(),
+    commit: z.string(),
+    task: z.string(),
+    title: z.string(),
+    checks: z.array(z.string()),
+    timeoutMs: z.int(),
+    state: mergeState,
+    since: z.int(),
+    landed: z.string().nullable().describe('The commit that the branch points to since then.'),
+    files: z.array(z.string()).describe('Files in conflict.'),
+    onto: z.string().nullable().describe('The commit it conflicted with or was checked on.'),
+    evidence: z.array(evidence),
+    reason: z.string().nullable().describe('Why it was withdrawn.'),
+  }),
+);

@@ -148,7 +148,7 @@ interface WorkspaceRow {
 
 function workspaceOf(row: WorkspaceRow): Workspace {
   const { port_from, port_count, created_at, absent, ...same } = row;
-  return workspace.parse({
+  return workspace().parse({
     ...same,
     absent: JSON.parse(absent),
     ports: { from: port_from, count: port_count },
@@ -231,7 +231,7 @@ export interface QueuedMerge extends Merge {
 
 function mergeOf(row: MergeRow): QueuedMerge {
   const { timeout_ms, env, checked, checks, files, evidence, ...same } = row;
-  const parsed = merge.parse({
+  const parsed = merge().parse({
     ...same,
     checks: JSON.parse(checks),
     files: JSON.parse(files),

@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { once } from '../../kernel/once.ts';
 import { event } from '../../kernel/event.ts';
 import { operation } from '../../kernel/operation.ts';
 import { actionKinds, risks } from '../contract.ts';
@@ -12,25 +13,27 @@ export const approvalState = z.enum(['open', 'approved', 'denied', 'expired']);
 export type ApprovalState = z.output<typeof approvalState>;
 
 /** What somebody wants to do, as whoever answers has to see it. */
-const what = z.strictObject({
-  kind: z.enum(actionKinds),
-  tool: text.nullable().default(null).describe('The agent’s tool.'),
-  argv: z.array(longText).nullable().default(null),
-  command: longText.nullable().default(null).describe('A line for a shell.'),
-  path: text.nullable().default(null),
-  access: z.enum(['read', 'write', 'delete']).nullable().default(null),
-  host: text.nullable().default(null),
-  method: text.nullable().default(null),
-  operation: text.nullable().default(null),
-  cwd: text.nullable().default(null),
-  workspace: text.nullable().default(null).describe('The top folder of the agent’s workspace.'),
-  input: longText
-    .nullable()
-    .default(null)
-    .describe('What the tool is called with, as JSON, where nothing else says it.'),
-  diff: longText.nullable().default(null).describe('What it would change, where that is known.'),
-});
-export type What = z.output<typeof what>;
+const what = once(() =>
+  z.strictObject({
+    kind: z.enum(actionKinds),
+    tool: text.nullable().default(null).describe('The agent’s tool.'),
+    argv: z.array(longText).nullable().default(null),
+    command: longText.nullable().default(null).describe('A line for a shell.'),
+    path: text.nullable().default(null),
+    access: z.enum(['read', 'write', 'delete']).nullable().default(null),
+    host: text.nullable().default(null),
+    method: text.nullable().default(null),
+    operation: text.nullable().default(null),
+    cwd: text.nullable().default(null),
+    workspace: text.nullable().default(null).describe('The top folder of the agent’s workspace.'),
+    input: longText
+      .nullable()
+      .default(null)
+      .describe('What the tool is called with, as JSON, where nothing else says it.'),
+    diff: longText.nullable().default(null).describe('What it would change, where that is known.'),
+  }),
+);
+export type What = z.output<ReturnType<typeof what>>;
 
 /** Who has to agree. */
 const needs = z.strictObject({
@@ -39,50 +42,55 @@ const needs = z.strictObject({
 });
 export type Needs = z.output<typeof needs>;
 
-const asked = {
-  subject: z.string().min(1).max(300).describe('What it is about; asked again, the same entry answers.'),
-  actor: z.string().max(300).describe('Who wants to do it: agent:…, user:…, system:…'),
-  agent: id.nullable().default(null),
-  task: id.nullable().default(null),
-  run: id.nullable().default(null),
-  what,
-  rule: z.string().max(100).nullable().describe('The rule that asks.'),
-  reason: text,
-  risk: z.enum(risks),
-  standing: z
-    .boolean()
-    .default(false)
-    .describe('Whoever asks looks again, so a refusal can still be turned into an approval.'),
-  team: z.string().max(100).nullable().default(null).describe('The team of whoever asks.'),
-  hidden: text.nullable().default(null).describe('What of it is not shown; null: all of it is.'),
-  key: z.string().max(200).nullable().default(null).describe('The idempotency key of the call that asks.'),
-} as const;
+const asked = once(
+  () =>
+    ({
+      subject: z.string().min(1).max(300).describe('What it is about; asked again, the same entry answers.'),
+      actor: z.string().max(300).describe('Who wants to do it: agent:…, user:…, system:…'),
+      agent: id.nullable().default(null),
+      task: id.nullable().default(null),
+      run: id.nullable().default(null),
+      what: what(),
+      rule: z.string().max(100).nullable().describe('The rule that asks.'),
+      reason: text,
+      risk: z.enum(risks),
+      standing: z
+        .boolean()
+        .default(false)
+        .describe('Whoever asks looks again, so a refusal can still be turned into an approval.'),
+      team: z.string().max(100).nullable().default(null).describe('The team of whoever asks.'),
+      hidden: text.nullable().default(null).describe('What of it is not shown; null: all of it is.'),
+      key: z.string().max(200).nullable().default(null).describe('The idempotency key of the call that asks.'),
+    }) as const,
+);
 
 /** An entry of the inbox. */
-export const approval = z.strictObject({
-  id: z.string(),
-  state: approvalState,
-  actor: z.string(),
-  agent: z.string().nullable(),
-  task: z.string().nullable(),
-  run: z.string().nullable(),
-  what,
-  rule: z.string().nullable(),
-  reason: z.string(),
-  risk: z.enum(risks),
-  needs,
-  agreed: z.array(z.string()).describe('Who has agreed so far.'),
-  since: z.int(),
-  expiresAt: z.int().nullable(),
-  answeredAt: z.int().nullable(),
-  answer: z.string().nullable().describe('Why it was denied.'),
-  always: z.boolean().describe('The same is not asked again.'),
-  hidden: z.string().nullable().describe('What of it is not shown, so that nobody can say "always" to it.'),
-  covers: z.string().describe('What an "always" is about.'),
-});
-export type Approval = z.output<typeof approval>;
+export const approval = once(() =>
+  z.strictObject({
+    id: z.string(),
+    state: approvalState,
+    actor: z.string(),
+    agent: z.string().nullable(),
+    task: z.string().nullable(),
+    run: z.string().nullable(),
+    what: what(),
+    rule: z.string().nullable(),
+    reason: z.string(),
+    risk: z.enum(risks),
+    needs,
+    agreed: z.array(z.string()).describe('Who has agreed so far.'),
+    since: z.int(),
+    expiresAt: z.int().nullable(),
+    answeredAt: z.int().nullable(),
+    answer: z.string().nullable().describe('Why it was denied.'),
+    always: z.boolean().describe('The same is not asked again.'),
+    hidden: z.string().nullable().describe('What of it is not shown, so that nobody can say "always" to it.'),
+    covers: z.string().describe('What an "always" is about.'),
+  }),
+);
+export type Approval = z.output<ReturnType<typeof approval>>;
 
-const requested = z.strictObject({ ...asked, needs, expiresAt: z.int().nullable() });
+const requested = z.strictObject({ ...asked(), needs, expiresAt: z.int().nullable() });
 
 /** The stream of each is the entry’s id. */
 export const approvalEvents = {
@@ -96,7 +104,7 @@ export const approvalEvents = {
 };
 
 const some = z.array(id).min(1).max(200).describe('Ids, or the beginnings of some.');
-const several = z.strictObject({ approvals: z.array(approval) });
+const several = z.strictObject({ approvals: z.array(approval()) });
 const answered = 'It was answered before.';
 
 /** The inbox: what agents and runs may do only when somebody says so. */
@@ -123,7 +131,7 @@ export const approvalOps = {
     effect: 'read',
     scope: 'approval:read',
     input: () => z.strictObject({ approval: id }),
-    output: () => approval,
+    output: () => approval(),
     route: 'GET /approvals/:approval',
     positional: ['approval'],
   }),
@@ -175,7 +183,7 @@ export const approvalOps = {
     effect: 'write',
     scope: 'approval:answer',
     input: () => z.strictObject({ approval: id }),
-    output: () => approval,
+    output: () => approval(),
     route: 'POST /approvals/:approval/revoke',
     positional: ['approval'],
   }),
@@ -218,12 +226,12 @@ export const approvalOps = {
     scope: 'approval:answer',
     input: () =>
       z.strictObject({
-        ...asked,
+        ...asked(),
         quorum: z.int().min(1).max(100).nullable().default(null),
         answerWithinMs: z.int().min(1).nullable().default(null),
         again: z.boolean().default(false).describe('What was refused may be asked anew after a while.'),
       }),
-    output: () => approval,
+    output: () => approval(),
     route: 'POST /approvals/ask',
     refusals: { exhausted: 'Too much waits already.' },
     internal: true,
@@ -236,9 +244,9 @@ export const approvalOps = {
     input: () =>
       z.strictObject({
         approval: id,
-        key: asked.key,
+        key: asked().key,
       }),
-    output: () => approval,
+    output: () => approval(),
     route: 'POST /approvals/:approval/use',
     refusals: { conflict: 'It is not approved, or was used before.' },
     internal: true,

@@ -117,7 +117,7 @@ const ids = { table: 'approval', column: 'id', prefix: 'approval', what: 'approv
 function entryOf(db: Reader, row: Row): Entry {
   const { what, person, agents, always, standing, team, ...rest } = row;
   const voters = db.all<{ actor: string }>('SELECT actor FROM approval_vote WHERE approval = ? ORDER BY actor', row.id);
-  const deed = approval.shape.what.parse(JSON.parse(what));
+  const deed = approval().shape.what.parse(JSON.parse(what));
   return {
     ...rest,
     what: deed,

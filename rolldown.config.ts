@@ -20,6 +20,21 @@ const ascii: Plugin = {
   },
 };
 
+/** An import of one of Node's modules evaluates every one of its exports, and some of them load much more (src/kernel/http.ts). */
+const builtins: Plugin = {
+  name: 'builtins',
+  generateBundle(_options, bundle) {
+    for (const chunk of Object.values(bundle)) {
+      if (chunk.type !== 'chunk') continue;
+      chunk.code = chunk.code.replaceAll(
+        /^import (\{[^}]*\}) from "(node:[\w/]+)";$/gm,
+        (_all, names: string, name: string) =>
+          `const ${names.replaceAll(' as ', ': ')} = process.getBuiltinModule("${name}");`,
+      );
+    }
+  },
+};
+
 /** The licences of the libraries that are inside. */
 const licences: Plugin = {
   name: 'licences',
@@ -53,7 +68,7 @@ export default defineConfig({
   platform: 'node',
   // It is loaded with the first rule that has a condition, and finds its WebAssembly beside itself.
   external: ['@cedar-policy/cedar-wasm/nodejs'],
-  plugins: [ascii, licences],
+  plugins: [ascii, builtins, licences],
   output: {
     dir: 'dist/app',
     format: 'esm',

@@ -14,15 +14,17 @@ const keys = z.enum(['file', 'passphrase', 'keyring']);
 /** Calls in a minute, by each caller. */
 const rate = z.int().min(1).max(1_000_000_000);
 const rates = z.strictObject({ user: rate.optional(), agent: rate.optional(), stranger: rate.optional() });
-const fileSchema = z.strictObject({
-  rates: rates.optional(),
-  port: port.optional(),
-  limit: limit.optional(),
-  keys: keys.optional(),
-  encryption: z.literal('state').optional(),
-  server: z.strictObject({ host: host.optional(), tls: tls.optional() }).optional(),
-  oauth: z.strictObject({ innerClients: z.boolean().optional() }).optional(),
-});
+/** Made for each reading: it is read once in a process. */
+const fileSchema = () =>
+  z.strictObject({
+    rates: rates.optional(),
+    port: port.optional(),
+    limit: limit.optional(),
+    keys: keys.optional(),
+    encryption: z.literal('state').optional(),
+    server: z.strictObject({ host: host.optional(), tls: tls.optional() }).optional(),
+    oauth: z.strictObject({ innerClients: z.boolean().optional() }).optional(),
+  });
 
 /** All that a server is told: `config.json` in the home folder ← environment ← flags. */
 export interface Config {
@@ -71,7 +73,7 @@ function wordFrom<Word extends string>(env: Environment, name: string, schema: z
   });
 }
 
-function tlsFrom(env: Environment, { server }: z.output<typeof fileSchema>): Config['tls'] {
+function tlsFrom(env: Environment, { server }: z.output<ReturnType<typeof fileSchema>>): Config['tls'] {
   const word = wordFrom(env, 'MAOS_TLS', z.enum(['auto', 'off']));
   return word === 'auto' ? 'auto' : word === 'off' ? null : (server?.tls ?? null);
 }
@@ -117,7 +119,7 @@ export function readConfig(env: Environment, flags: { readonly port?: number } =
   };
 }
 
-function parseFile(file: string): z.output<typeof fileSchema> {
+function parseFile(file: string): z.output<ReturnType<typeof fileSchema>> {
   const fix = 'Correct the file; docs/configuration.md lists its fields.';
   let json: unknown;
   try {
@@ -125,7 +127,7 @@ function parseFile(file: string): z.output<typeof fileSchema> {
   } catch (error) {
     throw invalid(`${file} is not JSON: ${error instanceof Error ? error.message : String(error)}`, { fix });
   }
-  const parsed = fileSchema.safeParse(json);
+  const parsed = fileSchema().safeParse(json);
   if (parsed.success) return parsed.data;
   const issues = parsed.error.issues.map((issue) => ({ path: issue.path.join('.'), message: issue.message }));
   throw invalid(`${file} is not a configuration of MAOS.`, { fix, issues });

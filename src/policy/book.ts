@@ -2,6 +2,7 @@ import { existsSync, readFileSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { invalid } from '../kernel/error.ts';
 import type { Reader } from '../kernel/handler.ts';
+import { once } from '../kernel/once.ts';
 import { type CompiledRules, compileRules } from './compile.ts';
 import type { Action, Decision, Effect, Layer, PolicyRule } from './contract.ts';
 import { decide, type Judgement, judge, strictest } from './decide.ts';
@@ -55,14 +56,15 @@ export class PolicyBook {
   readonly #counts = new Map<string | null, Count>();
   readonly #since: number;
   #placed: readonly Placed[] = [];
-  #rules: CompiledRules;
+  /** Made when they are first asked: a server at rest has no use for them. */
+  #rules: () => CompiledRules;
   #homeStamp = '';
   #homeBroken: Error | null = null;
 
   private constructor(options: PolicyBookOptions) {
     this.#options = options;
     this.#since = options.now();
-    this.#rules = this.#compile([], {}, 'block');
+    this.#rules = once(() => this.#compile([], {}, 'block'));
   }
 
   /** Refuses a policy file of the home folder that cannot be read, with line and column. */
@@ -90,7 +92,7 @@ export class PolicyBook {
     const rules = placed.map((one) => one.rule);
     const engines = await loadEngines(rules);
     this.#placed = placed;
-    this.#rules = this.#compile(rules, engines, home.default ?? 'allow');
+    this.#rules = once(() => this.#compile(rules, engines, home.default ?? 'allow'));
     this.#homeStamp = stamp;
   }
 
@@ -110,7 +112,7 @@ export class PolicyBook {
    * happens in a workspace.
    */
   decide(action: Action): Decision {
-    const own = decide(this.#rules, action);
+    const own = decide(this.#rules(), action);
     const said = strictest(own, ...this.#beside(action));
     this.#count(said, action.at);
     return said;
@@ -132,7 +134,7 @@ export class PolicyBook {
   /** A decision with what led to it; counts nothing. */
   async explain(action: Action): Promise<Judgement> {
     await this.prepare(action.workspace);
-    const own = judge(this.#rules, action);
+    const own = judge(this.#rules(), action);
     return { ...own, decision: strictest(own.decision, ...this.#beside(action)) };
   }
 
@@ -155,9 +157,12 @@ export class PolicyBook {
     const beside = repository === null ? null : this.#repositories.get(repository);
     if (beside?.broken !== undefined && beside.broken !== null) throw invalid(beside.broken);
     const layers = new Map(this.#placed.map(({ rule, layer }) => [rule, layer]));
-    const own = this.#rules.all.map(({ source }): Placed => ({ layer: layers.get(source) ?? 'shipped', rule: source }));
+    const own = this.#rules().all.map(({ source }): Placed => ({
+      layer: layers.get(source) ?? 'shipped',
+      rule: source,
+    }));
     const theirs = (beside?.rules?.all ?? []).map(({ source }): Placed => ({ layer: 'repository', rule: source }));
-    return { default: this.#rules.otherwise, rules: [...theirs, ...own] };
+    return { default: this.#rules().otherwise, rules: [...theirs, ...own] };
   }
 
   stats(): {

@@ -68,7 +68,11 @@ function inherited(all: readonly Runtime[], basics: readonly string[]): string {
 /** Fills the generated parts of docs/runtimes.md, each between two comments that name it; what is around them stays. */
 export function runtimesDocument(text: string, basics: readonly string[]): string {
   const all = [...runtimes.values()];
-  const parts = { capabilities: capabilities(all), inherited: inherited(all, basics), claude: options(claudeOptions) };
+  const parts = {
+    capabilities: capabilities(all),
+    inherited: inherited(all, basics),
+    claude: options(claudeOptions()),
+  };
   return Object.entries(parts).reduce((filled, [name, part]) => {
     const [begin, end] = [`<!-- generated: ${name} -->`, `<!-- end: ${name} -->`];
     const [from, to] = [filled.indexOf(begin), filled.indexOf(end)];

@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { once } from '../../kernel/once.ts';
 import type { SettingProblem, Settings } from '../../agents/runtime.ts';
 import { invalid } from '../../kernel/error.ts';
 import { nearest } from '../../kernel/nearest.ts';
@@ -9,36 +10,38 @@ import { isRefused, refusalOf } from './environment.ts';
  * denied, never asked. By default it may read and change files in its workspace; other programs than Claude's own list of
  * harmless ones need `allowedTools`.
  */
-export const claudeOptions = z.strictObject({
-  permissionMode: z
-    .enum(['acceptEdits', 'auto', 'bypassPermissions', 'dontAsk', 'manual', 'plan'])
-    .default('acceptEdits')
-    .describe(
-      'acceptEdits: file changes in the workspace are allowed. bypassPermissions is refused by Claude when run as root.',
-    ),
-  allowedTools: z
-    .array(z.string())
-    .default([])
-    .describe('Rules such as "Bash(npm test:*)" or "WebFetch" that are allowed besides.'),
-  disallowedTools: z.array(z.string()).default([]).describe('Rules that are denied, whatever else allows them.'),
-  appendSystemPrompt: z.string().optional().describe('Text added to the system prompt.'),
-  mcpConfig: z
-    .array(z.string())
-    .default([])
-    .describe('MCP servers: files, or JSON. Those of the repository are not started.'),
-  hooks: z.boolean().default(false).describe("Whether hooks of the repository's and the user's settings run."),
-});
+export const claudeOptions = once(() =>
+  z.strictObject({
+    permissionMode: z
+      .enum(['acceptEdits', 'auto', 'bypassPermissions', 'dontAsk', 'manual', 'plan'])
+      .default('acceptEdits')
+      .describe(
+        'acceptEdits: file changes in the workspace are allowed. bypassPermissions is refused by Claude when run as root.',
+      ),
+    allowedTools: z
+      .array(z.string())
+      .default([])
+      .describe('Rules such as "Bash(npm test:*)" or "WebFetch" that are allowed besides.'),
+    disallowedTools: z.array(z.string()).default([]).describe('Rules that are denied, whatever else allows them.'),
+    appendSystemPrompt: z.string().optional().describe('Text added to the system prompt.'),
+    mcpConfig: z
+      .array(z.string())
+      .default([])
+      .describe('MCP servers: files, or JSON. Those of the repository are not started.'),
+    hooks: z.boolean().default(false).describe("Whether hooks of the repository's and the user's settings run."),
+  }),
+);
 
-export type ClaudeOptions = z.infer<typeof claudeOptions>;
+export type ClaudeOptions = z.infer<ReturnType<typeof claudeOptions>>;
 
-const known = Object.keys(claudeOptions.shape);
+const known = (): string[] => Object.keys(claudeOptions().shape);
 
 /** The options with their defaults; refuses what `checkSettings` would have found. */
 export function parseOptions(options: Settings['options']): ClaudeOptions {
-  const parsed = claudeOptions.safeParse(options);
+  const parsed = claudeOptions().safeParse(options);
   if (parsed.success) return parsed.data;
   throw invalid(`The options for Claude are wrong: ${z.prettifyError(parsed.error)}`, {
-    fix: `Known options: ${known.join(', ')}.`,
+    fix: `Known options: ${known().join(', ')}.`,
   });
 }
 
@@ -88,7 +91,7 @@ const taken: Readonly<Record<string, string>> = {
 
 /** Finds options that Claude does not have or that hold the wrong thing, and arguments and variables that would undo MAOS's own. */
 export function checkSettings({ options, args, env = [] }: Settings): SettingProblem[] {
-  const parsed = claudeOptions.safeParse(options);
+  const parsed = claudeOptions().safeParse(options);
   const issues = parsed.success ? [] : parsed.error.issues;
   const variables = env
     .filter(isRefused)
@@ -104,8 +107,8 @@ function optionProblems(issue: z.core.$ZodIssue): SettingProblem[] {
 }
 
 function unknownOption(key: string): string {
-  const meant = nearest(key, known);
-  return `Claude has no option "${key}". ${meant === undefined ? `There is: ${known.join(', ')}.` : `Did you mean "${meant}"?`}`;
+  const meant = nearest(key, known());
+  return `Claude has no option "${key}". ${meant === undefined ? `There is: ${known().join(', ')}.` : `Did you mean "${meant}"?`}`;
 }
 
 function argumentProblem(argument: string, index: number): SettingProblem[] {

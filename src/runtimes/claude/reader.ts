@@ -101,7 +101,7 @@ export class ClaudeReader implements OutputReader {
       this.#malformed += 1;
       return [];
     }
-    const parsed = claudeLine.safeParse(json);
+    const parsed = claudeLine().safeParse(json);
     return parsed.success ? this.#understood(parsed.data) : [];
   }
 

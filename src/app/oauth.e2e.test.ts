@@ -66,7 +66,10 @@ describe.skipIf(chromium === null)('an OAuth login in Chromium', { timeout: pati
     await press(page, 'Continue');
   };
   const press = (page: Page, name: string): Promise<void> => page.getByRole('button', { name, exact: true }).click();
-  const heading = (page: Page): Promise<string> => page.getByRole('heading', { level: 1 }).innerText();
+  /** Waits for the page with this heading: a click does not wait for what comes of it. */
+  const sees = (page: Page, name: string): Promise<void> =>
+    page.getByRole('heading', { level: 1, name, exact: true }).waitFor();
+  const back = (page: Page): Promise<void> => page.waitForURL('http://127.0.0.1:*/callback?*');
   const problem = (page: Page): Promise<string> => page.getByRole('alert').innerText();
   const words = (page: Page): Promise<string> => page.getByRole('main').innerText();
   const account = (token: string) => entrance.ask('GET', '/account', token);
@@ -96,7 +99,7 @@ describe.skipIf(chromium === null)('an OAuth login in Chromium', { timeout: pati
     const page = await visit(client.address());
 
     // The password.
-    expect(await heading(page)).toBe('Sign in');
+    await sees(page, 'Sign in');
     expect(await words(page)).toContain('Desk');
     await signIn(page, 'ada', 'wrong horse battery');
     expect(await problem(page)).toMatch(/wrong/);
@@ -105,21 +108,22 @@ describe.skipIf(chromium === null)('an OAuth login in Chromium', { timeout: pati
     await signIn(page, 'ada', password);
 
     // The second factor, without which nothing goes on.
-    expect(await heading(page)).toBe('Second factor');
+    await sees(page, 'Second factor');
     await page.goto(page.url().replace('/code?', '/consent?'));
-    expect(await heading(page)).toBe('Second factor');
+    await sees(page, 'Second factor');
     await giveCode(page, '000000');
     expect(await problem(page)).toMatch(/wrong/);
     const code = codeFor(secret, Date.now() + 30_000);
     await giveCode(page, `${code.slice(0, 3)} ${code.slice(3)}`);
 
     // The consent.
-    expect(await heading(page)).toBe('Let this app in?');
+    await sees(page, 'Let this app in?');
     expect(await words(page)).toMatch(/act as ada and can:.*coordinator/s);
     expect(await stumbles(page)).toEqual([]);
     await press(page, 'Allow');
     const answer = await client.answer();
     expect(answer).toEqual({ code: answer['code'], state: 'state of the client', iss: entrance.url });
+    await back(page);
     expect(await page.title()).toBe('Back in the app');
     await page.context().close();
 
@@ -176,8 +180,9 @@ describe.skipIf(chromium === null)('an OAuth login in Chromium', { timeout: pati
       state: 'state of the client',
       iss: entrance.url,
     });
+    await back(page);
     await page.goBack();
-    expect(await words(page)).not.toContain('Allow');
+    await sees(page, 'This page is over');
     await page.context().close();
   });
 
@@ -187,11 +192,12 @@ describe.skipIf(chromium === null)('an OAuth login in Chromium', { timeout: pati
     const page = await visit(client.address());
     await signIn(page, 'bob', password);
     await press(page, 'Not bob? Sign in as somebody else');
-    expect(await heading(page)).toBe('Sign in');
+    await sees(page, 'Sign in');
     await signIn(page, 'eve', password);
     await page.getByText('Use a recovery code').click();
     await page.getByLabel('Recovery code').fill(recovery[0] ?? '');
     await press(page, 'Continue with it');
+    await sees(page, 'Let this app in?');
     expect(await words(page)).toContain('act as eve');
     await page.context().close();
   });
@@ -201,8 +207,9 @@ describe.skipIf(chromium === null)('an OAuth login in Chromium', { timeout: pati
     for (const name of ['First', 'Second']) {
       const client = await program(name);
       const page = await visit(client.address(), context);
-      expect(await heading(page)).toBe('Sign in');
+      await sees(page, 'Sign in');
       await signIn(page, 'bob', password);
+      await sees(page, 'Let this app in?');
       expect(await words(page)).toContain(name);
       await press(page, 'Allow');
       expect(await client.answer()).toHaveProperty('code');
@@ -302,7 +309,8 @@ describe.skipIf(chromium === null)('an OAuth login in Chromium', { timeout: pati
     it('belong to the browser in which they began', async () => {
       const page = await visit((await program('Carried')).address());
       const elsewhere = await visit(page.url());
-      expect(await heading(elsewhere)).not.toBe('Sign in');
+      await sees(elsewhere, 'This page is over');
+      expect(await words(elsewhere)).not.toContain('Carried');
       await page.context().close();
       await elsewhere.context().close();
     });
@@ -315,8 +323,9 @@ describe.skipIf(chromium === null)('an OAuth login in Chromium', { timeout: pati
       await victims.addCookies(planted);
       const victim = await visit(attacker.url(), victims);
       await signIn(victim, 'bob', password);
-      expect(await heading(victim)).toBe('Let this app in?');
+      await sees(victim, 'Let this app in?');
       await attacker.goto(victim.url());
+      await sees(attacker, 'This page is over');
       expect(await words(attacker)).not.toMatch(/Allow|bob/);
       await victims.close();
       await attacker.context().close();

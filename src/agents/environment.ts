@@ -1,4 +1,4 @@
-import type { AgentConfiguration } from './contract.ts';
+import type { AgentConfiguration } from './configuration.ts';
 import { sessionName } from './model.ts';
 import type { Assignment } from './roster.ts';
 

@@ -1,7 +1,8 @@
+import type { AgentConfiguration } from './configuration.ts';
 import { isAbsolute } from 'node:path';
 import { conflict, invalid } from '../kernel/error.ts';
 import { nearest } from '../kernel/nearest.ts';
-import type { AgentConfiguration, SessionRequest } from './contract.ts';
+import type { SessionRequest } from './contract.ts';
 import type { Capabilities } from './runtime.ts';
 
 type Runtimes = ReadonlyMap<string, Capabilities>;

@@ -1,7 +1,8 @@
+import type { AgentConfiguration } from './configuration.ts';
 import { conflict, invalid, notFound } from '../kernel/error.ts';
 import type { Reader, SqlValue } from '../kernel/handler.ts';
 import { resolveId } from '../kernel/resolve.ts';
-import type { Agent, AgentConfiguration, AgentState, Promised, Session, SessionRequest } from './contract.ts';
+import type { Agent, AgentState, Promised, Session, SessionRequest } from './contract.ts';
 import { addUsage, type Bound } from './model.ts';
 import type { Outcome, Usage } from './runtime.ts';
 

@@ -1,5 +1,6 @@
+import type { AgentConfiguration } from './configuration.ts';
 import { on, type SqlValue, type View, type Writer } from '../kernel/handler.ts';
-import { agentEvents, type AgentConfiguration, type AgentState } from './contract.ts';
+import { agentEvents, type AgentState } from './contract.ts';
 import { type Move, stateAfter } from './model.ts';
 import type { Usage } from './runtime.ts';
 

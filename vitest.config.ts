@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import { defineConfig } from 'vitest/config';
 import type { Reporter, TestModule } from 'vitest/node';
 
@@ -20,6 +21,8 @@ const report = process.env['MAOS_TEST_REPORT'];
 export default defineConfig({
   test: {
     pool: 'forks',
+    // Vitest would take one on a machine with two processors, though half of the time its tests wait for programs.
+    maxWorkers: Math.max(2, availableParallelism() - 1),
     allowOnly: false,
     reporters: [
       'default',

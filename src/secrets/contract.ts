@@ -101,7 +101,8 @@ export const secretOps = {
         name: secretName,
         variable: z
           .string()
-          .regex(/^(?!MAOS_)[A-Za-z_][A-Za-z0-9_]{0,199}$/, 'Is not a variable, or one of MAOS.')
+          .regex(/^[A-Za-z_][A-Za-z0-9_]{0,199}$/, 'Is not the name of a variable.')
+          .refine((name) => !name.startsWith('MAOS_'), 'Is a variable of MAOS itself.')
           .describe('Its name in the environment of the server.'),
         team: ofTeam.optional(),
       }),

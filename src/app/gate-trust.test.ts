@@ -1,7 +1,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { agentOps } from '../agents/contract.ts';
+import { agentEvents, agentOps } from '../agents/contract.ts';
 import { agentScopes, personScopes } from '../auth/roles.ts';
 import { type Caller, localCaller } from '../kernel/caller.ts';
 import { type Approval, approvalOps } from '../policy/approvals/contract.ts';
@@ -22,9 +22,14 @@ beforeAll(async () => {
   writeFileSync(join(local.root, 'home/policy.yaml'), rules);
   home = await local.start();
   agent = (await home.call(agentOps.create, { runtime: 'command' })).id;
-  await home.call(agentOps.start, { agent, argv: ['true'], cwd: local.repository });
+  await home.call(agentOps.start, { agent, argv: ['sleep', '600'], cwd: local.repository });
 });
-afterAll(() => local.destroy());
+afterAll(async () => {
+  // What an agent asks is closed with its end, so it has to live as long as the tests do.
+  await home.call(agentOps.stop, { agent });
+  await home.sees(({ type }) => type === agentEvents.ended.type);
+  await local.destroy();
+});
 
 const session = (id: string): Caller => ({
   ...{ actor: { kind: 'agent', id }, scopes: agentScopes('worker'), role: 'worker' },

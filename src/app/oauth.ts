@@ -8,7 +8,6 @@ import { challenge, resourceMetadataPath, resourcePaths, serverMetadataPath } fr
 import type { Prover } from '../auth/prover.ts';
 import type { ExtraRoute } from '../gateway/door.ts';
 import type { GatewayOptions } from '../gateway/server.ts';
-import type { Caller } from '../kernel/caller.ts';
 import { systemClock } from '../kernel/clock.ts';
 import type { ErrorCode } from '../kernel/error.ts';
 import type { Call, Handler, Reader } from '../kernel/handler.ts';
@@ -21,8 +20,6 @@ export interface OAuthOptions {
   readonly prover: Prover;
   /** Calls as MAOS itself. */
   readonly call: Call;
-  /** Throws when a stranger asks too often. */
-  readonly limit: (caller: Caller) => void;
   /** Told of every sign-in in the browser that failed. */
   readonly refused: (from: string, code: ErrorCode) => void;
   /** Documents of clients are read from private addresses too. */
@@ -52,7 +49,7 @@ const posts = ['/oauth/register', '/oauth/token', '/oauth/revoke', '/oauth/sign-
 
 /** Puts the parts of OAuth together. All but the check of tokens is loaded with the first request to it. */
 export function makeOAuth(options: OAuthOptions): OAuth {
-  const { reader, keys, prover, call, limit, refused, innerClients } = options;
+  const { reader, keys, prover, call, refused, innerClients } = options;
   const grants = new Grants({ reader, clock: systemClock });
   let secure = false;
   let signing: Promise<SigningKeys> | undefined;
@@ -68,7 +65,6 @@ export function makeOAuth(options: OAuthOptions): OAuth {
     return new loaded.Endpoints({ reader, clock: systemClock, prover, call, refused, secure, keys: signer, documents });
   };
   const handle: ExtraRoute['handle'] = async (request, response: ServerResponse, caller) => {
-    limit(caller);
     const endpoints = await (opened ??= open());
     const [path = ''] = (request.url ?? '').split('?', 1);
     const origin = originOf(request.headers.host ?? '', secure);

@@ -186,7 +186,6 @@ async function open(options: ServerOptions, scope: Scope): Promise<Server> {
     keys: async () => (await vault.ring()).keys,
     prover: identity.prover,
     call: (operation, input) => registry.as(systemCaller('oauth'))(operation, input),
-    limit: oversight.limit,
     refused: oversight.refusedSignIn,
     innerClients: options.config.innerClients,
   });

@@ -208,6 +208,9 @@ describe('the grammar of maos', () => {
   it('tells apart a run’s verbs and what is to be run', async () => {
     const list = await say(['run', 'list'], { answers: { 'run.list': { runs: [] } } });
     expect(list).toMatchObject({ code: 0, out: 'Nothing.\n' });
+    const answer = { intact: true, records: 3, head: 'h', breaks: [] };
+    const verified = await say(['audit', 'verify'], { answers: { 'audit.verify': answer } });
+    expect(verified.out).toBe('intact   yes\nrecords  3\nhead     h\nbreaks   none\n');
     const typo = await say(['run', 'plam.yaml']);
     expect(typo.code).toBe(4);
     expect(typo.err).toMatch(/no file plam\.yaml/);

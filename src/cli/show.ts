@@ -17,6 +17,8 @@ export function showLines(noun: string, value: unknown, terminal: Terminal, now:
   const rest = Object.fromEntries(Object.entries(value).filter(([key]) => key !== name && key !== 'next'));
   const next = value['next'];
   const more = typeof next === 'string' ? ['', `There are more: add --cursor ${next}`] : [];
+  if (Object.keys(rest).length > 0 && Array.isArray(rows) && rows.length === 0)
+    return [...detailLines({ ...rest, [name]: 'none' }, terminal, now), ...more];
   const about = Object.keys(rest).length === 0 ? [] : [...detailLines(rest, terminal, now), ''];
   return [...about, ...listLines(noun, Array.isArray(rows) ? rows : [], terminal, now), ...more];
 }

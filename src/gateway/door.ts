@@ -36,7 +36,7 @@ export interface FailurePlace {
 export interface ExtraRoute {
   readonly method: 'GET' | 'POST' | 'DELETE';
   readonly path: string;
-  /** Asks for no credential, because it is how one gets one: its caller is always a stranger, and it bounds by itself what strangers can do. */
+  /** Asks for no credential, because it is how one gets one: its caller is always a stranger, counted at the door; it bounds the body by itself. */
   readonly open?: true;
   handle(request: IncomingMessage, response: ServerResponse, caller: Caller, lease: Lease): void | Promise<void>;
 }

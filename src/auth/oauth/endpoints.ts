@@ -5,7 +5,6 @@ import type { Call, Reader } from '../../kernel/handler.ts';
 import { sha256 } from '../../kernel/hash.ts';
 import type { Clock } from '../../kernel/clock.ts';
 import { Browser, type BrowserOptions, need, refuse, type Visit } from './browser.ts';
-import { Budget } from './budget.ts';
 import { registrationOf } from './client.ts';
 import { challengeOf, newRefreshToken } from './codes.ts';
 import { type Client, oauthOps, type Outcome } from './contract.ts';
@@ -23,6 +22,7 @@ import {
   serverMetadata,
   serverMetadataPath,
 } from './metadata.ts';
+import { Quota } from './quota.ts';
 import { clientBy, grantById, liveKey, refreshBy } from './views.ts';
 
 export interface EndpointOptions extends Omit<BrowserOptions, 'client'> {
@@ -42,14 +42,14 @@ export class Endpoints {
   readonly #options: EndpointOptions;
   readonly #browser: Browser;
   readonly #documents: Documents;
-  readonly #registrations: Budget;
-  readonly #fetches: Budget;
+  readonly #registrations: Quota;
+  readonly #fetches: Quota;
 
   constructor(options: EndpointOptions) {
     this.#options = options;
     this.#documents = new Documents({ ...options.documents, clock: options.clock });
-    this.#registrations = new Budget(options.clock, registrations);
-    this.#fetches = new Budget(options.clock, fetches);
+    this.#registrations = new Quota(options.clock, registrations);
+    this.#fetches = new Quota(options.clock, fetches);
     this.#browser = new Browser({ ...options, client: (id, from) => this.#client(id, from) });
   }
 
